@@ -1,0 +1,1 @@
+"""Does it work: evaluation of editors, and the parametric baselines."""

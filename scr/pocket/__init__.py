@@ -1,0 +1,1 @@
+"""The built-in offline language model: its facts, its training, its weights."""
