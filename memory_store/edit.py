@@ -7,6 +7,9 @@ DEFAULT_NAMESPACE = "default"
 
 PutStatus = Literal["added", "duplicate", "superseded", "conflict"]
 
+Status = Literal["live", "scheduled", "superseded", "expired", "forgotten", "undone"]
+"""Of a version now: answering; valid from later on; replaced; past its own end; taken back by forget or by undo."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
@@ -55,7 +58,15 @@ class PutResult:
     superseded: tuple[str, ...] = ()
     """edit_ids whose validity this write closed."""
     reason: str = ""
-    """Why, for ``conflict``."""
+    """Why, for ``conflict`` and ``duplicate``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version in the history of a fact."""
+
+    edit: Edit
+    status: Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,114 @@
+"""Is the store what its events say, and is the file sound? Slow, careful reading for ``verify`` and ``doctor``."""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from memory_store.errors import StoreError
+from memory_store.events import EventLog, VerifyReport, canonical
+from memory_store.identity import names_of
+from memory_store.records import COLUMNS, as_edit, as_json
+from memory_store.sqlite import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing ``doctor`` noticed."""
+
+    what: str
+    fix: str
+    """What to do about it."""
+    repaired: bool = False
+
+
+def verified(db: Database, log: EventLog, expect: str | None) -> VerifyReport:
+    """Check the chain, then replay it and compare the edits and windows it leads to with those stored."""
+    report = log.verify(expect)
+    if not report.ok:
+        return report
+    seq, why = _disagreement(db)
+    return replace(report, ok=not why, bad_seq=seq, why=why)
+
+
+def _disagreement(db: Database) -> tuple[int | None, str]:
+    """Return the last event about the first edit that is not what the events say, and what is wrong."""
+    windows: dict[int, Any] = {}
+    about: dict[int, int] = {}
+    said: dict[int, str] = {}
+    for seq, row, kind, payload in db.each(
+        "SELECT e.seq, e.edit, e.kind, p.payload FROM events e JOIN payloads p ON p.seq = e.seq ORDER BY e.seq"
+    ):
+        content = json.loads(payload)
+        if kind == "put":
+            said[row] = canonical(content["edit"])
+        for edit, spans in content.get("windows", {}).items():
+            windows[int(edit)] = spans
+            about[int(edit)] = seq
+    stored: dict[int, list[list[str | None]]] = {}
+    for row, start, end in db.each("SELECT edit, valid_from, valid_until FROM windows WHERE known_until IS NULL"):
+        stored.setdefault(row, []).append([start, end])
+    rows = set()
+    for columns in db.each(f"SELECT {', '.join(COLUMNS)} FROM edits"):
+        row = columns[0]
+        rows.add(row)
+        if said.get(row) != canonical(as_json(as_edit(columns))):
+            return about.get(row), f"edit {columns[2]!r} is not what its event says"
+        if sorted(map(str, windows.get(row, []))) != sorted(map(str, stored.get(row, []))):
+            return about.get(row), f"the validity of edit {columns[2]!r} is not what its events say"
+    gone = sorted(row for row in said if row not in rows)
+    if gone:
+        return about.get(gone[0]), f"an edit that event {about.get(gone[0])} is about is missing"
+    return None, ""
+
+
+def examined(db: Database, log: EventLog, *, repair: bool) -> list[Finding]:
+    """Return what is wrong; the derived table of names is rebuilt on ``repair``."""
+    restore = "restore a backup, or export what can be read into a new store"
+    findings = []
+    for (line,) in db.rows("PRAGMA integrity_check(20)"):
+        if line != "ok":
+            findings.append(Finding(f"the file is damaged: {line}", restore))
+    for table, row, *_ in db.rows("PRAGMA foreign_key_check"):
+        findings.append(Finding(f"{table} row {row} belongs to no edit or event", restore))
+    report = verified(db, log, None)
+    if not report.ok:
+        findings.append(Finding(f"the event log does not verify: {report.why}", restore))
+    findings += _missing_names(db, repair)
+    findings += _missing_vectors(db)
+    return findings
+
+
+def _missing_names(db: Database, repair: bool) -> list[Finding]:
+    wanted = {
+        (edit.namespace, name, columns[0], name.count(" ") + 1)
+        for columns in db.each(f"SELECT {', '.join(COLUMNS)} FROM edits")
+        for edit in [as_edit(columns)]
+        for name in names_of(edit)
+    }
+    stored = set(db.rows("SELECT namespace, name, edit, words FROM names"))
+    if wanted == stored:
+        return []
+    if repair:
+        try:
+            with db.transaction():
+                db.execute("DELETE FROM names")
+                db.execute_many("INSERT INTO names (namespace, name, edit, words) VALUES (?, ?, ?, ?)", sorted(wanted))
+        except StoreError as error:
+            return [Finding(f"the table of names is out of date and cannot be rebuilt: {error}", "see above")]
+    fix = "scr store doctor --repair"
+    return [Finding(f"{len(wanted ^ stored)} entries of the table of names are out of date", fix, repaired=repair)]
+
+
+def _missing_vectors(db: Database) -> list[Finding]:
+    findings = []
+    for (kind,) in db.rows("SELECT DISTINCT kind FROM vectors"):
+        count = db.value(
+            "SELECT count(DISTINCT w.edit) FROM windows w WHERE w.known_until IS NULL"
+            " AND NOT EXISTS (SELECT 1 FROM vectors v WHERE v.edit = w.edit AND v.kind = ?)",
+            (kind,),
+        )
+        if count:
+            findings.append(
+                Finding(f"{count} edits have no {kind} key, so search by meaning cannot find them", "scr store reindex")
+            )
+    return findings

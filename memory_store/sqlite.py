@@ -1,0 +1,280 @@
+"""Where is the truth on disk? One SQLite file; this is the only module that imports sqlite3.
+
+``Database`` opens the file, brings its schema up to date, gives transactions, and turns every sqlite3 error into one of
+ours with the file's path and the next step. The schema is meant to be read with the ``sqlite3`` shell by a stranger.
+"""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from memory_store.errors import StoreError, StoreFormatError, StoreLockedError
+
+APPLICATION_ID = 0x53435245  # "SCRE"
+IN_MEMORY = ":memory:"
+
+# Each entry brings the schema one version further; user_version counts them.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID""",
+        # One row for each version of a fact, as the caller gave it; rows are never changed, only purged.
+        """CREATE TABLE edits (
+            row INTEGER PRIMARY KEY AUTOINCREMENT,
+            namespace TEXT NOT NULL, edit_id TEXT NOT NULL,
+            identity TEXT NOT NULL,
+            statement TEXT NOT NULL, target_new TEXT NOT NULL, prompt TEXT NOT NULL, subject TEXT NOT NULL,
+            aliases TEXT NOT NULL, relation TEXT, verbatim INTEGER NOT NULL,
+            source TEXT, actor TEXT, tags TEXT NOT NULL,
+            asked_from TEXT, asked_until TEXT,
+            recorded_at TEXT NOT NULL,
+            UNIQUE (namespace, edit_id))""",
+        """CREATE INDEX edits_by_identity ON edits (namespace, identity)""",
+        # When each version is valid, and from which to which event that was known; open ends are NULL.
+        """CREATE TABLE windows (
+            id INTEGER PRIMARY KEY,
+            edit INTEGER NOT NULL REFERENCES edits (row),
+            valid_from TEXT, valid_until TEXT,
+            known_from INTEGER NOT NULL, known_until INTEGER)""",
+        """CREATE INDEX windows_by_edit ON windows (edit, known_until)""",
+        """CREATE INDEX windows_by_known_from ON windows (known_from)""",
+        """CREATE INDEX windows_by_known_until ON windows (known_until) WHERE known_until IS NOT NULL""",
+        # Unit rows as little-endian float32.
+        """CREATE TABLE vectors (
+            edit INTEGER NOT NULL REFERENCES edits (row), kind TEXT NOT NULL, data BLOB NOT NULL,
+            PRIMARY KEY (edit, kind))""",
+        # Folded subjects and aliases, for finding them in a text.
+        """CREATE TABLE names (
+            namespace TEXT NOT NULL, name TEXT NOT NULL, edit INTEGER NOT NULL REFERENCES edits (row),
+            words INTEGER NOT NULL,
+            PRIMARY KEY (namespace, name, edit)) WITHOUT ROWID""",
+        """CREATE INDEX names_by_edit ON names (edit)""",
+        """CREATE INDEX names_by_words ON names (namespace, words)""",
+        # What happened. Every column is covered by hash; the payload through its salted payload_hash, so that a
+        # purge may drop it. target: the batch that an undo or a redo is about.
+        """CREATE TABLE events (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, actor TEXT, kind TEXT NOT NULL,
+            batch INTEGER NOT NULL, namespace TEXT NOT NULL, edit INTEGER, target INTEGER,
+            payload_hash TEXT NOT NULL, hash TEXT NOT NULL)""",
+        """CREATE INDEX events_by_time ON events (time)""",
+        """CREATE INDEX events_by_batch ON events (batch)""",
+        """CREATE INDEX events_by_edit ON events (edit) WHERE edit IS NOT NULL""",
+        """CREATE INDEX events_by_target ON events (target) WHERE target IS NOT NULL""",
+        """CREATE INDEX events_by_kind ON events (kind, namespace)""",
+        """CREATE TABLE payloads (
+            seq INTEGER PRIMARY KEY REFERENCES events (seq), salt BLOB NOT NULL, payload TEXT NOT NULL)""",
+        """CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events
+            BEGIN SELECT RAISE(ABORT, 'events are append-only'); END""",
+        """CREATE TRIGGER events_are_not_deleted BEFORE DELETE ON events
+            BEGIN SELECT RAISE(ABORT, 'events are append-only'); END""",
+        """CREATE TRIGGER payloads_are_not_changed BEFORE UPDATE ON payloads
+            BEGIN SELECT RAISE(ABORT, 'payloads are only purged'); END""",
+    ),
+)
+SCHEMA_VERSION = len(MIGRATIONS)
+
+Row = tuple[Any, ...]
+
+
+class Database:
+    """One connection to a store's file, usable from several threads one at a time.
+
+    Args:
+        path: the file, or ``:memory:``.
+        create: make the file, and its folder, when there is none.
+        timeout: how long to wait for another process's write, in seconds.
+    """
+
+    def __init__(self, path: str, *, create: bool = True, timeout: float = 30.0) -> None:
+        self.path = path
+        self.lock = threading.RLock()
+        self._depth = 0
+        new = path != IN_MEMORY and self._prepare_file(create)
+        try:
+            with self._translated():
+                self._connection = sqlite3.connect(
+                    path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=256
+                )
+        except StoreError:
+            if new:
+                Path(path).unlink(missing_ok=True)
+            raise
+        try:
+            self._check_ours()
+            self.execute("PRAGMA foreign_keys = ON")
+            self.execute("PRAGMA secure_delete = ON")
+            if path != IN_MEMORY:
+                self._use_wal(timeout)
+                self.execute("PRAGMA synchronous = FULL")
+            self._migrate()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare_file(self, create: bool) -> bool:
+        """Make sure the file is there, readable by its owner alone when it is new; return whether it is new."""
+        path = Path(self.path)
+        try:
+            if path.is_dir():
+                raise StoreError(f"{path} is a folder; name a file in it, such as {path / 'store.scr'}")
+            if path.exists():
+                return False
+            if not create:
+                raise StoreError(f"there is no store at {path}; make one with: scr store init --store {path}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            return True
+        except FileExistsError:
+            if path.is_file():
+                return False  # another process was faster
+            raise StoreError(f"cannot make a store at {path}: a file is in the way; name another place") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise StoreError(f"cannot make a store at {path}: {reason}; name a place you may write to") from error
+
+    def _check_ours(self) -> None:
+        application = self.value("PRAGMA application_id")
+        version = self.value("PRAGMA user_version")
+        if application not in (0, APPLICATION_ID) or (
+            application == 0 and self.value("SELECT count(*) FROM sqlite_master")
+        ):
+            raise StoreFormatError(f"{self.path} is a SQLite database of another program; name another file")
+        if version > SCHEMA_VERSION:
+            raise StoreFormatError(
+                f"{self.path} was written by a newer version (schema {version}, this one knows {SCHEMA_VERSION}); "
+                "upgrade scr"
+            )
+
+    def _use_wal(self, timeout: float) -> None:
+        # The change of mode does not wait for other connections by itself.
+        deadline = time.monotonic() + timeout
+        while self.value("PRAGMA journal_mode") != "wal":
+            try:
+                self.value("PRAGMA journal_mode = WAL")
+            except StoreLockedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+    def _migrate(self) -> None:
+        if self.value("PRAGMA user_version") == SCHEMA_VERSION:
+            return
+        with self.transaction():
+            version = self.value("PRAGMA user_version")  # again: another process may have been faster
+            for statements in MIGRATIONS[version:]:
+                for statement in statements:
+                    self.execute(statement)
+            self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Run one statement; return the row id of an insert."""
+        with self._translated():
+            return self._connection.execute(sql, values).lastrowid or 0
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        with self._translated():
+            self._connection.executemany(sql, rows)
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        with self._translated():
+            return self._connection.execute(sql, values).fetchall()
+
+    def each(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Row]:
+        """Rows one by one, for results that need not fit in memory."""
+        with self._translated():
+            yield from self._connection.execute(sql, values)
+
+    def first(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+        with self._translated():
+            row: Row | None = self._connection.execute(sql, values).fetchone()
+            return row
+
+    def value(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        row = self.first(sql, values)
+        return None if row is None else row[0]
+
+    def rows_in(self, sql: str, keys: Sequence[Any], values: Sequence[Any] = ()) -> list[Row]:
+        """Rows of a query with one ``IN (?)``, whose keys come after ``values``; any number of keys."""
+        found: list[Row] = []
+        for start in range(0, len(keys), 500):
+            part = keys[start : start + 500]
+            found += self.rows(sql.replace("IN (?)", f"IN ({','.join('?' * len(part))})"), [*values, *part])
+        return found
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, one writer at a time among all processes."""
+        with self.lock:
+            self.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.execute("COMMIT")
+            except BaseException:
+                with self._translated():
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Several reads that see one state; may be nested."""
+        with self.lock:
+            if self._connection_in_transaction():
+                yield
+                return
+            self.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self.execute("COMMIT")
+
+    def _connection_in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
+    def backup(self, path: str) -> None:
+        """Write a consistent copy while others read and write."""
+        with self.lock, self._translated():
+            copy = sqlite3.connect(path)
+            try:
+                self._connection.backup(copy)
+            finally:
+                copy.close()
+
+    def close(self) -> None:
+        with self.lock, self._translated():
+            self._connection.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._ours(error) from error
+
+    def _ours(self, error: sqlite3.Error) -> StoreError:
+        name = getattr(error, "sqlite_errorname", "")
+        where = f"the store {self.path}"
+        if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+            return StoreFormatError(
+                f"{where} is damaged or not a store ({error}); restore a backup or name another file"
+            )
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return StoreLockedError(
+                f"{where} is being written by another process; wait for it to end, or stop it, and try again"
+            )
+        if name.startswith("SQLITE_FULL"):
+            return StoreError(f"the disk of {where} is full; nothing of this write was kept; free space and try again")
+        if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
+            return StoreError(f"{where} cannot be opened or written ({error}); check the rights of the file and folder")
+        if name.startswith("SQLITE_IOERR"):
+            return StoreError(f"the disk failed under {where} ({error}); check it and try again")
+        if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
+            return StoreError(f"{where} is closed; open it again")
+        if name == "SQLITE_ERROR" and str(error).startswith("no such"):
+            return StoreFormatError(f"{where} lacks a part ({error}); restore a backup or name another file")
+        return StoreError(f"{where} refused: {error}")

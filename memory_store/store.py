@@ -1,0 +1,847 @@
+"""EditStore: what is remembered, with one way in.
+
+An edit enters by ``put``, is found by ``nearest`` and ``mentioned``, leaves by ``forget``, and every step can be taken
+back by ``undo``. SQLite is the truth (``sqlite.py`` has the schema); each change is an event (``events.py``) that sets
+the windows in which versions are valid (``timeline.py``). Reading leaves no trace. Neither numpy nor faiss is imported
+before vectors are needed.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from memory_store.audit import Finding, examined, verified
+from memory_store.edit import DEFAULT_NAMESPACE, Edit, Hit, PutResult, Status, Version
+from memory_store.errors import ConfigError, EditNotFoundError, EncoderMismatchError
+from memory_store.events import Event, EventLog, VerifyReport
+from memory_store.identity import claim_of, identity_of, is_free, names_of, same_text, spans_of
+from memory_store.naming import proposed_ids
+from memory_store.records import COLUMNS, as_edit, as_json, as_row
+from memory_store.sqlite import IN_MEMORY, SCHEMA_VERSION, Database, Row
+from memory_store.timeline import Window, contains, effective, instant, last_end, make_room, shown
+from memory_store.validation import validated, validated_kind, validated_namespace
+
+if TYPE_CHECKING:
+    from memory_store.index import Keys
+    from memory_store.live_index import LiveIndex
+
+IndexKind = Literal["auto", "exact", "faiss"]
+LONGEST_MENTION = 12
+"""Names of more words than this are not looked for in a text."""
+
+_EDIT = ", ".join(f"e.{column}" for column in COLUMNS)
+_KNOWN_NOW = "w.known_until IS NULL"
+_VALID = "(w.valid_from IS NULL OR w.valid_from <= ?) AND (w.valid_until IS NULL OR w.valid_until > ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Reverted:
+    """What ``undo`` or ``redo`` did with one batch."""
+
+    batch: int
+    kind: str
+    """What the batch was: ``put`` or ``forget``."""
+    closed: tuple[str, ...]
+    """edit_ids that no longer hold, or no longer as long."""
+    reopened: tuple[str, ...]
+    """edit_ids that hold again, or longer than before."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A version as the database has it: the edit as asked for, and the windows known now."""
+
+    row: int
+    edit: Edit
+    windows: tuple[Window, ...]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class EditStore:
+    """An edit memory in one file. Use ``EditStore.open``; it is a context manager."""
+
+    def __init__(
+        self, db: Database, *, encoder: str | None, index: IndexKind, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self._db = db
+        self._log = EventLog(db)
+        self._encoder = encoder
+        self._index_kind = index
+        self._clock = clock
+        self._indexes: dict[tuple[str, str], LiveIndex] = {}
+        self._check_encoder()
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        encoder: str | None = None,
+        create: bool = True,
+        index: IndexKind = "auto",
+        timeout: float = 30.0,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> Self:
+        """Open a store.
+
+        Args:
+            path: its file, or ``:memory:``.
+            encoder: fingerprint of the encoder in use; without one, keys can neither be put nor searched.
+            create: make the file when there is none.
+            index: ``exact`` is the numpy reference.
+            timeout: how long to wait for another process's write, in seconds.
+
+        Raises:
+            EncoderMismatchError: another encoder filled the store.
+            StoreFormatError: not a store, damaged, or written by a newer version.
+            StoreError: the place cannot be read or written.
+        """
+        if index not in ("auto", "exact", "faiss"):
+            raise ConfigError(f"index is {index!r}, wanted auto, exact or faiss")
+        db = Database(str(path), create=create, timeout=timeout)
+        try:
+            return cls(db, encoder=encoder, index=index, clock=clock)
+        except BaseException:
+            db.close()
+            raise
+
+    @property
+    def path(self) -> str:
+        return self._db.path
+
+    @property
+    def encoder(self) -> str | None:
+        """Fingerprint of the encoder that filled the store."""
+        return self._meta("encoder")
+
+    @property
+    def d_key(self) -> int | None:
+        width = self._meta("d_key")
+        return None if width is None else int(width)
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def put(
+        self,
+        edits: Sequence[Edit],
+        keys: Mapping[str, "Keys"] | None = None,
+        *,
+        actor: str | None = None,
+        dry_run: bool = False,
+    ) -> list[PutResult]:
+        """Store edits, all in one transaction; a failure leaves the store as it was.
+
+        Args:
+            keys: kind (``statement``, ``prompt``) to unit rows, shape (len(edits), d_key).
+            actor: who writes, for edits that do not say.
+            dry_run: return what would happen and keep nothing.
+
+        Returns:
+            For each edit what became of it; a conflict is reported, not raised, and stores nothing for that edit.
+
+        Raises:
+            InvalidEditError: a text or time is not fit to be stored.
+            DimensionMismatchError, ConfigError: the keys do not fit.
+        """
+        if isinstance(edits, Edit):
+            raise ConfigError("put takes a list of edits, got a single Edit; write [edit]")
+        edits = [validated(edit, f"edit {n}: " if len(edits) > 1 else "") for n, edit in enumerate(edits, start=1)]
+        edits = [replace(edit, actor=edit.actor or actor) for edit in edits]
+        blobs = self._blobs(keys or {}, len(edits))
+        with self._batch(actor, keep=not dry_run) as batch:
+            if blobs and edits:
+                self._remember_encoder(len(next(iter(blobs.values()))[0]) // 4)
+            written: dict[tuple[str, str], tuple[Edit, Window]] = {}
+            results = []
+            for number, edit in enumerate(edits):
+                result, row = self._put_one(batch, edit, written)
+                if row is not None:
+                    for kind, rows in blobs.items():
+                        self._db.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", (row, kind, rows[number]))
+                results.append(result)
+        return results
+
+    def _put_one(
+        self, batch: "_Batch", edit: Edit, written: dict[tuple[str, str], tuple[Edit, Window]]
+    ) -> tuple[PutResult, int | None]:
+        """Return the result and, when something was stored, its row."""
+        identity = identity_of(edit)
+        held = self._stored(edit.namespace, edit.edit_id) if edit.edit_id else None
+        if held and not (identity_of(held.edit) == identity and _same_version(held.edit, edit)):
+            reason = f"edit_id {edit.edit_id!r} already names {held.edit.statement!r:.100}; give another id, or none"
+            return PutResult(status="conflict", edit=edit, reason=reason), None
+
+        others = self._versions(edit.namespace, identity)
+        window = effective(
+            (edit.valid_from, edit.valid_until), [span for other in others for span in other.windows], batch.time
+        )
+        earlier = written.get((edit.namespace, identity))
+        if earlier and not _same_fact(earlier[0], edit):
+            before, its_window = earlier
+            if same_text(claim_of(before), claim_of(edit)):
+                reason = f"this batch already says so as {before.edit_id!r}, in other words"
+                return PutResult(status="duplicate", edit=before, reason=reason), None
+            if edit.valid_from is None or edit.valid_from <= (its_window[0] or ""):
+                reason = (
+                    f"the same batch says {claim_of(before)!r:.100} of the same thing ({before.edit_id!r}); "
+                    "keep one, or give the later one a later valid_from"
+                )
+                return PutResult(status="conflict", edit=edit, reason=reason), None
+        for other in others:
+            if _same_fact(other.edit, edit) and _already(other.windows, edit, window, batch.time):
+                there = self._as_shown(other, batch.time)
+                written[edit.namespace, identity] = there, window
+                return PutResult(status="duplicate", edit=there, reason=f"already stored as {there.edit_id!r}"), None
+
+        row, edit = self._new_row(batch, edit, identity) if held is None else (held.row, held.edit)
+        changes, superseded = {}, []
+        for other in others:
+            kept, ended = make_room(other.windows, window, batch.time)
+            if tuple(kept) != other.windows:
+                changes[other.row] = kept
+            if ended and other.row != row:
+                superseded.append(other.edit.edit_id)
+        changes[row] = [*changes.get(row, held.windows if held else ()), window]
+        batch.event("put", edit.namespace, {"edit": as_json(edit)}, row=row, windows=changes)
+        edit = replace(edit, valid_from=window[0], valid_until=window[1])
+        written[edit.namespace, identity] = edit, window
+        status: Literal["superseded", "added"] = "superseded" if superseded else "added"
+        return PutResult(status=status, edit=edit, superseded=tuple(superseded)), row
+
+    def _new_row(self, batch: "_Batch", edit: Edit, identity: str) -> tuple[int, Edit]:
+        edit = replace(edit, edit_id=edit.edit_id or self._free_id(edit, identity), recorded_at=batch.time)
+        row = self._db.execute(
+            f"INSERT INTO edits (identity, {', '.join(COLUMNS[1:])}) VALUES ({', '.join('?' * len(COLUMNS))})",
+            (identity, *as_row(edit)),
+        )
+        self._db.execute_many(
+            "INSERT INTO names (namespace, name, edit, words) VALUES (?, ?, ?, ?)",
+            [(edit.namespace, name, row, name.count(" ") + 1) for name in names_of(edit)],
+        )
+        return row, edit
+
+    def _free_id(self, edit: Edit, identity: str) -> str:
+        for edit_id in proposed_ids(edit, identity):
+            if not self._db.value("SELECT 1 FROM edits WHERE namespace = ? AND edit_id = ?", (edit.namespace, edit_id)):
+                return edit_id
+        raise AssertionError("proposed_ids never ends")
+
+    def forget(
+        self, edit_ids: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE, actor: str | None = None
+    ) -> list[Edit]:
+        """Take edits back, all or none; what they had replaced stays replaced (``undo`` reopens it).
+
+        Raises:
+            EditNotFoundError: names the edit_ids that are unknown here or already forgotten.
+        """
+        edit_ids = list(dict.fromkeys([edit_ids] if isinstance(edit_ids, str) else edit_ids))
+        with self._batch(actor) as batch:
+            found = {edit_id: self._stored(namespace, edit_id) for edit_id in edit_ids}
+            missing = [edit_id for edit_id, stored in found.items() if stored is None or not stored.windows]
+            if missing:
+                raise self._not_found(missing, namespace)
+            forgotten = []
+            for stored in found.values():
+                assert stored is not None
+                batch.event("forget", namespace, {}, row=stored.row, windows={stored.row: []})
+                forgotten.append(self._as_shown(stored, batch.time))
+        return forgotten
+
+    def undo(self, count: int = 1, *, namespace: str | None = None, actor: str | None = None) -> list[Reverted]:
+        """Take back the last ``count`` batches of put and forget that still stand, the last one first.
+
+        Args:
+            namespace: only what batches did there; ``None`` takes whole batches.
+
+        Returns:
+            What was reverted; fewer than ``count``, or none, when there is no more.
+        """
+        done: list[Reverted] = []
+        with self._batch(actor) as batch:
+            before: int | None = None
+            while len(done) < count:
+                found = self._last_standing(namespace, before)
+                if found is None:
+                    break
+                before, spaces = found
+                done.append(self._revert(batch, "undo", before, before, spaces))
+        return done
+
+    def redo(self, count: int = 1, *, namespace: str | None = None, actor: str | None = None) -> list[Reverted]:
+        """Take back the last ``count`` undos; a put or forget since then ends what can be redone."""
+        done: list[Reverted] = []
+        with self._batch(actor) as batch:
+            while len(done) < count:
+                found = self._last_undone(namespace)
+                if found is None:
+                    break
+                target, undo_batch, spaces = found
+                done.append(self._revert(batch, "redo", target, undo_batch, spaces))
+        return done
+
+    def _last_standing(self, namespace: str | None, before: int | None) -> tuple[int, list[str]] | None:
+        """Return the last batch, older than ``before``, that is not undone, and the namespaces where it is not."""
+        while True:
+            before = self._db.value(
+                "SELECT max(batch) FROM events WHERE kind IN ('put', 'forget')"
+                " AND (? IS NULL OR batch < ?) AND (? IS NULL OR namespace = ?)",
+                (before, before, namespace, namespace),
+            )
+            if before is None:
+                return None
+            rows = self._db.rows(
+                "SELECT DISTINCT namespace FROM events WHERE batch = ? AND (? IS NULL OR namespace = ?)",
+                (before, namespace, namespace),
+            )
+            spaces = [space for (space,) in rows if self._last_verdict(before, space) != "undo"]
+            if spaces:
+                return before, spaces
+
+    def _last_undone(self, namespace: str | None) -> tuple[int, int, list[str]] | None:
+        """Return the batch undone last, the batch that undid it, and the namespaces where both still hold."""
+        for seq, batch, target, space in self._db.rows(
+            "SELECT seq, batch, target, namespace FROM events WHERE kind = 'undo' AND (? IS NULL OR namespace = ?)"
+            " ORDER BY seq DESC",
+            (namespace, namespace),
+        ):
+            if self._last_verdict(target, space) != "undo":
+                continue
+            written_since = self._db.value(
+                "SELECT 1 FROM events WHERE namespace = ? AND seq > ? AND kind IN ('put', 'forget') LIMIT 1",
+                (space, seq),
+            )
+            if written_since:
+                return None
+            spaces = self._db.rows(
+                "SELECT namespace FROM events WHERE kind = 'undo' AND batch = ? AND target = ?"
+                " AND (? IS NULL OR namespace = ?)",
+                (batch, target, namespace, namespace),
+            )
+            return target, batch, [space for (space,) in spaces]
+        return None
+
+    def _last_verdict(self, batch: int, namespace: str) -> str | None:
+        verdict: str | None = self._db.value(
+            "SELECT kind FROM events WHERE target = ? AND namespace = ? ORDER BY seq DESC LIMIT 1", (batch, namespace)
+        )
+        return verdict
+
+    def _revert(self, batch: "_Batch", kind: str, target: int, what: int, spaces: Sequence[str]) -> Reverted:
+        """Give every version that batch ``what`` changed the windows it had before."""
+        closed: list[str] = []
+        reopened: list[str] = []
+        for space in spaces:
+            first, last = self._db.rows(
+                "SELECT min(seq), max(seq) FROM events WHERE batch = ? AND namespace = ?"
+                " AND (target IS NULL OR target = ?)",
+                (what, space, target),
+            )[0]
+            rows = self._db.rows(
+                "SELECT DISTINCT e.row, e.edit_id FROM windows w JOIN edits e ON e.row = w.edit"
+                " WHERE e.namespace = ? AND (w.known_from BETWEEN ? AND ? OR w.known_until BETWEEN ? AND ?)"
+                " ORDER BY e.row",
+                (space, first, last, first, last),
+            )
+            changes: dict[int, list[Window]] = {}
+            for row, edit_id in rows:
+                then = self._db.rows(
+                    "SELECT valid_from, valid_until FROM windows"
+                    " WHERE edit = ? AND known_from < ? AND (known_until IS NULL OR known_until >= ?) ORDER BY id",
+                    (row, first, first),
+                )
+                changes[row] = [(start, end) for start, end in then]
+                ended, ends = last_end(self._windows(row)), last_end(changes[row])
+                if ends < ended:
+                    closed.append(edit_id)
+                elif ends > ended:
+                    reopened.append(edit_id)
+            batch.event(kind, space, {}, target=target, windows=changes)
+        what_kind = self._db.value("SELECT kind FROM events WHERE batch = ? LIMIT 1", (target,))
+        return Reverted(target, what_kind, tuple(closed), tuple(reopened))
+
+    def record(
+        self,
+        kind: str,
+        payload: Mapping[str, Any],
+        *,
+        edit_id: str | None = None,
+        namespace: str = DEFAULT_NAMESPACE,
+        actor: str | None = None,
+    ) -> None:
+        """Append an event of the caller's own kind, such as ``apply``, ``deny``, ``allow`` or ``calibration``."""
+        if kind in ("put", "forget", "undo", "redo", "purge", "reindex"):
+            raise ConfigError(f"event kind {kind!r} is the store's own; use another name")
+        with self._batch(actor) as batch:
+            stored = None if edit_id is None else self._found(namespace, edit_id)
+            row = None if stored is None else stored.row
+            batch.event(validated_kind(kind), validated_namespace(namespace), dict(payload), row=row)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def get(self, edit_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> Edit:
+        """Return any version, also a closed one.
+
+        Raises:
+            EditNotFoundError: no version ever had this edit_id here.
+        """
+        with self._db.snapshot():
+            return self._as_shown(self._found(namespace, edit_id), self._now())
+
+    def get_many(self, edit_ids: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE) -> list[Edit]:
+        """Return versions in the order asked for, as ``get`` does."""
+        with self._db.snapshot():
+            now = self._now()
+            return [self._as_shown(self._found(namespace, edit_id), now) for edit_id in edit_ids]
+
+    def status(self, edit_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> Status:
+        """Return how a version stands now."""
+        with self._db.snapshot():
+            return self._status(self._found(namespace, edit_id), self._now())
+
+    def history(self, edit_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> list[Version]:
+        """Return every version of the fact that ``edit_id`` is a version of, the oldest first."""
+        with self._db.snapshot():
+            now = self._now()
+            identity = identity_of(self._found(namespace, edit_id).edit)
+            rows = self._db.rows(
+                f"SELECT {_EDIT} FROM edits e WHERE namespace = ? AND identity = ? ORDER BY row", (namespace, identity)
+            )
+            versions = [self._with_windows(row) for row in rows]
+            return [Version(self._as_shown(stored, now), self._status(stored, now)) for stored in versions]
+
+    def edits(
+        self,
+        namespace: str = DEFAULT_NAMESPACE,
+        *,
+        as_of: str | datetime | None = None,
+        known_at: str | datetime | None = None,
+        include_closed: bool = False,
+    ) -> list[Edit]:
+        """Return the edits that are valid, in the order they were stored.
+
+        Args:
+            as_of: valid at this time, as known now (or at ``known_at``).
+            known_at: as the store stood then; without ``as_of``, valid at that time too.
+            include_closed: every version, whatever its status.
+        """
+        with self._db.snapshot():
+            now = self._now()
+            if include_closed:
+                rows = self._db.rows(f"SELECT {_EDIT} FROM edits e WHERE namespace = ? ORDER BY row", (namespace,))
+                return [self._as_shown(self._with_windows(row), now) for row in rows]
+            known, known_values, moment = self._known(as_of, known_at, now)
+            rows = self._db.rows(
+                f"SELECT {_EDIT}, w.valid_from, w.valid_until FROM edits e JOIN windows w ON w.edit = e.row"
+                f" WHERE e.namespace = ? AND {known} AND {_VALID} ORDER BY e.row",
+                (namespace, *known_values, moment, moment),
+            )
+            return [replace(as_edit(row), valid_from=row[16], valid_until=row[17]) for row in rows]
+
+    def nearest(
+        self,
+        queries: "Keys",
+        k: int,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        kind: str = "statement",
+        as_of: str | datetime | None = None,
+    ) -> list[list[Hit]]:
+        """Return for each query its ``k`` nearest valid edits, fewer only where fewer exist; ties in stored order.
+
+        Namespace and validity are applied inside the search, so neither can crowd out a hit.
+
+        Args:
+            queries: unit rows, shape (n, d_key).
+        """
+        import numpy as np
+
+        from memory_store.index import checked_keys
+
+        with self._db.snapshot():
+            d_key = self._width_for_search()
+            queries = checked_keys(np.atleast_2d(queries), len(np.atleast_2d(queries)), d_key, "queries")
+            if d_key is None:
+                return [[] for _ in queries]
+            now = self._now()
+            if as_of is None:
+                found = self._live_index(namespace, validated_kind(kind), d_key).search(queries, k, now)
+            else:
+                found = self._search_as_of(queries, k, namespace, kind, instant(as_of, "as_of"))
+            wanted = list({row for hits in found for row, _ in hits})
+            names: dict[int, str] = dict(self._db.rows_in("SELECT row, edit_id FROM edits WHERE row IN (?)", wanted))
+        return [[Hit(names[row], score) for row, score in hits] for hits in found]
+
+    def _live_index(self, namespace: str, kind: str, d_key: int) -> "LiveIndex":
+        from memory_store.live_index import LiveIndex, make_index
+
+        live = self._indexes.get((namespace, kind))
+        if live is None:
+            live = LiveIndex(self._db, self._log, namespace, kind, make_index(self._index_kind, d_key))
+            self._indexes[namespace, kind] = live
+        return live
+
+    def _search_as_of(
+        self, queries: "Keys", k: int, namespace: str, kind: str, moment: str
+    ) -> list[list[tuple[int, float]]]:
+        from memory_store.index import ExactIndex
+        from memory_store.live_index import keys_from
+
+        rows = self._db.rows(
+            "SELECT e.row, v.data FROM edits e JOIN windows w ON w.edit = e.row JOIN vectors v ON v.edit = e.row"
+            f" WHERE e.namespace = ? AND v.kind = ? AND {_KNOWN_NOW} AND {_VALID}",
+            (namespace, kind, moment, moment),
+        )
+        index = ExactIndex(queries.shape[1])
+        index.add([row for row, _ in rows], keys_from([data for _, data in rows], queries.shape[1]))
+        return index.search(queries, k)
+
+    def similarities(
+        self,
+        queries: "Keys",
+        edit_ids: Sequence[Sequence[str]],
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        kind: str = "statement",
+    ) -> list[list[float]]:
+        """Return the exact cosine of each query with each edit named for it; 0.0 where an edit has no such key."""
+        import numpy as np
+
+        from memory_store.index import checked_keys, exact_scores
+        from memory_store.live_index import keys_from
+
+        with self._db.snapshot():
+            d_key = self._width_for_search()
+            queries = checked_keys(np.atleast_2d(queries), len(edit_ids), d_key, "queries")
+            wanted = list({edit_id for ids in edit_ids for edit_id in ids})
+            rows = self._db.rows_in(
+                "SELECT e.edit_id, v.data FROM edits e LEFT JOIN vectors v ON v.edit = e.row AND v.kind = ?"
+                " WHERE e.namespace = ? AND e.edit_id IN (?)",
+                wanted,
+                (validated_kind(kind), namespace),
+            )
+            blobs: dict[str, bytes | None] = dict(rows)
+            missing = [edit_id for edit_id in wanted if edit_id not in blobs]
+            if missing:
+                raise self._not_found(missing, namespace)
+        scores: list[list[float]] = []
+        for query, ids in zip(queries, edit_ids, strict=True):
+            with_key = [(edit_id, blob) for edit_id in ids if (blob := blobs[edit_id]) is not None]
+            keys = keys_from([blob for _, blob in with_key], len(query))
+            known = dict(zip((edit_id for edit_id, _ in with_key), exact_scores(query, keys).tolist(), strict=True))
+            scores.append([known.get(edit_id, 0.0) for edit_id in ids])
+        return scores
+
+    def mentioned(
+        self,
+        texts: Sequence[str],
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        as_of: str | datetime | None = None,
+        limit: int = 16,
+    ) -> list[list[str]]:
+        """Return for each text the edit_ids whose subject or alias occurs in it as whole words, longest name first.
+
+        Case, accents, punctuation and a possessive 's do not count.
+        """
+        with self._db.snapshot():
+            moment = self._now() if as_of is None else instant(as_of, "as_of")
+            longest = self._db.value("SELECT max(words) FROM names WHERE namespace = ?", (namespace,)) or 0
+            found = []
+            for text in texts:
+                rows = self._db.rows_in(
+                    "SELECT n.words, length(n.name), e.row, e.edit_id FROM names n JOIN edits e ON e.row = n.edit"
+                    f" JOIN windows w ON w.edit = n.edit WHERE n.namespace = ? AND {_KNOWN_NOW} AND {_VALID}"
+                    " AND n.name IN (?)",
+                    spans_of(text, min(longest, LONGEST_MENTION)),
+                    (namespace, moment, moment),
+                )
+                rows.sort(key=lambda row: (-row[0], -row[1], row[2]))
+                found.append(list(dict.fromkeys(row[3] for row in rows))[:limit])
+            return found
+
+    def namespaces(self) -> list[str]:
+        """Return the namespaces that hold or held an edit."""
+        return [name for (name,) in self._db.rows("SELECT DISTINCT namespace FROM edits ORDER BY namespace")]
+
+    def __len__(self) -> int:
+        """How many edits are valid now, in all namespaces."""
+        with self._db.snapshot():
+            return sum(self._live_counts().values())
+
+    def stats(self) -> dict[str, Any]:
+        """Return counts, the encoder, the index and the files' sizes in bytes."""
+        with self._db.snapshot():
+            live = self._live_counts()
+            totals: dict[str, int] = dict(
+                self._db.rows("SELECT namespace, count(*) FROM edits GROUP BY namespace ORDER BY namespace")
+            )
+            files = {} if self.path == IN_MEMORY else _file_sizes(Path(self.path))
+            return {
+                "path": self.path,
+                "schema_version": SCHEMA_VERSION,
+                "encoder": self.encoder,
+                "d_key": self.d_key,
+                "index": self._index_kind,
+                "live": sum(live.values()),
+                "closed": sum(totals.values()) - sum(live.values()),
+                "namespaces": {
+                    name: {"live": live.get(name, 0), "closed": total - live.get(name, 0)}
+                    for name, total in totals.items()
+                },
+                "events": self._log.last_seq(),
+                "head": self.head(),
+                "files": files,
+            }
+
+    def log(self, *, limit: int | None = None, namespace: str | None = None, kind: str | None = None) -> list[Event]:
+        """Return what happened, the newest first."""
+        return self._log.read(limit=limit, namespace=namespace, kind=kind)
+
+    def head(self) -> str:
+        """Return the hash of the last event; noted elsewhere, it shows later that nothing before it was changed."""
+        return self._log.last()[2]
+
+    def verify(self, *, expect: str | None = None) -> VerifyReport:
+        """Check the chain of events, and that edits and windows are what the events say.
+
+        Args:
+            expect: a head noted earlier; it must occur in the chain.
+        """
+        with self._db.snapshot():
+            return verified(self._db, self._log, expect)
+
+    def doctor(self, *, repair: bool = False) -> list[Finding]:
+        """Look for damage; with ``repair``, mend what can be derived again."""
+        return examined(self._db, self._log, repair=repair)
+
+    def close(self) -> None:
+        self._indexes.clear()
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _batch(self, actor: str | None, *, keep: bool = True) -> Iterator["_Batch"]:
+        """One transaction whose events share a batch number and a time later than any before."""
+        try:
+            with self._db.transaction():
+                _, last_time, _, last_batch = self._log.last()
+                time = instant(self._clock())
+                if last_time and time <= last_time:  # the clock was set back, or is coarse
+                    time = instant(datetime.fromisoformat(last_time) + timedelta(microseconds=1))
+                yield _Batch(self._db, self._log, time, actor, last_batch + 1)
+                if not keep:
+                    raise _NotKept
+        except _NotKept:
+            pass
+
+    def _now(self) -> str:
+        """The present, never before the last event: what was just written is visible."""
+        return max(instant(self._clock()), self._log.last()[1])
+
+    def _known(
+        self, as_of: str | datetime | None, known_at: str | datetime | None, now: str
+    ) -> tuple[str, list[int], str]:
+        """Return a condition on windows w, its values, and the moment of validity."""
+        moment = None if as_of is None else instant(as_of, "as_of")
+        if known_at is None:
+            return _KNOWN_NOW, [], moment or now
+        recorded = instant(known_at, "known_at")
+        seq = self._log.seq_at(recorded)
+        return "w.known_from <= ? AND (w.known_until IS NULL OR w.known_until > ?)", [seq, seq], moment or recorded
+
+    def _meta(self, name: str) -> str | None:
+        value: str | None = self._db.value("SELECT value FROM meta WHERE name = ?", (name,))
+        return value
+
+    def _check_encoder(self) -> None:
+        filled_by = self.encoder
+        if self._encoder is not None and filled_by not in (None, self._encoder):
+            raise EncoderMismatchError(
+                f"the store {self.path} was filled by the encoder {filled_by}, in use is {self._encoder}; "
+                f"go back to that one, or run: scr store reindex --encoder {self._encoder}"
+            )
+
+    def _remember_encoder(self, d_key: int) -> None:
+        self._check_encoder()
+        if self.encoder is None:
+            assert self._encoder is not None
+            self._db.execute("INSERT INTO meta VALUES ('encoder', ?), ('d_key', ?)", (self._encoder, str(d_key)))
+
+    def _width_for_search(self) -> int | None:
+        if self._encoder is None:
+            raise ConfigError("the store was opened without an encoder, so keys cannot be searched; name the encoder")
+        self._check_encoder()
+        return self.d_key
+
+    def _found(self, namespace: str, edit_id: str) -> _Stored:
+        stored = self._stored(namespace, edit_id)
+        if stored is None:
+            raise self._not_found([edit_id], namespace)
+        return stored
+
+    def _not_found(self, edit_ids: Sequence[str], namespace: str) -> EditNotFoundError:
+        listed = ", ".join(repr(edit_id) for edit_id in edit_ids[:5]) + (" …" if len(edit_ids) > 5 else "")
+        what = "edit" if len(edit_ids) == 1 else "edits"
+        return EditNotFoundError(f"no such {what} in namespace {namespace!r}: {listed}; see: scr ls -n {namespace}")
+
+    def _stored(self, namespace: str, edit_id: str) -> _Stored | None:
+        row = self._db.first(f"SELECT {_EDIT} FROM edits e WHERE namespace = ? AND edit_id = ?", (namespace, edit_id))
+        return None if row is None else self._with_windows(row)
+
+    def _versions(self, namespace: str, identity: str) -> list[_Stored]:
+        """Return the versions of a fact that have a window as known now."""
+        rows = self._db.rows(
+            f"SELECT {_EDIT} FROM edits e WHERE namespace = ? AND identity = ? AND EXISTS"
+            f" (SELECT 1 FROM windows w WHERE w.edit = e.row AND {_KNOWN_NOW}) ORDER BY row",
+            (namespace, identity),
+        )
+        return [self._with_windows(row) for row in rows]
+
+    def _with_windows(self, row: Row) -> _Stored:
+        return _Stored(row[0], as_edit(row), self._windows(row[0]))
+
+    def _windows(self, row: int) -> tuple[Window, ...]:
+        rows = self._db.rows(
+            "SELECT valid_from, valid_until FROM windows WHERE edit = ? AND known_until IS NULL ORDER BY id", (row,)
+        )
+        return tuple((start, end) for start, end in rows)
+
+    def _as_shown(self, stored: _Stored, moment: str) -> Edit:
+        """Return the edit with the window to show: that of the moment, the next, the last, or the last there was."""
+        window = shown(stored.windows, moment)
+        if window is None:
+            rows = self._db.rows(
+                "SELECT valid_from, valid_until FROM windows WHERE edit = ? ORDER BY known_until DESC LIMIT 1",
+                (stored.row,),
+            )
+            window = rows[0] if rows else (stored.edit.valid_from, stored.edit.valid_until)
+        return replace(stored.edit, valid_from=window[0], valid_until=window[1])
+
+    def _status(self, stored: _Stored, moment: str) -> Status:
+        window = shown(stored.windows, moment)
+        if window is None:
+            closer = self._db.value(
+                "SELECT v.kind FROM windows w JOIN events v ON v.seq = w.known_until WHERE w.edit = ?"
+                " ORDER BY w.known_until DESC LIMIT 1",
+                (stored.row,),
+            )
+            by: dict[str, Status] = {"forget": "forgotten", "undo": "undone", "redo": "forgotten"}
+            return by.get(closer, "superseded")
+        if contains(window, moment):
+            return "live"
+        if moment < (window[0] or ""):
+            return "scheduled"
+        return "expired" if window[1] == stored.edit.valid_until else "superseded"
+
+    def _live_counts(self) -> dict[str, int]:
+        now = self._now()
+        return dict(
+            self._db.rows(
+                "SELECT e.namespace, count(*) FROM edits e JOIN windows w ON w.edit = e.row"
+                f" WHERE {_KNOWN_NOW} AND {_VALID} GROUP BY e.namespace",
+                (now, now),
+            )
+        )
+
+    def _blobs(self, keys: Mapping[str, "Keys"], rows: int) -> dict[str, list[bytes]]:
+        """Return checked keys as stored, by kind."""
+        if not keys:
+            return {}
+        if self._encoder is None:
+            raise ConfigError("the store was opened without an encoder, so keys cannot be stored; name the encoder")
+        from memory_store.index import checked_keys
+        from memory_store.live_index import to_blob
+
+        width = self.d_key
+        blobs = {}
+        for kind, given in keys.items():
+            checked = checked_keys(given, rows, width, f"{validated_kind(kind)} keys")
+            width = checked.shape[1]
+            blobs[kind] = [to_blob(key) for key in checked]
+        return blobs
+
+
+class _NotKept(Exception):
+    """Ends a dry run's transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """An open transaction: its events share time, actor and number."""
+
+    db: Database
+    log: EventLog
+    time: str
+    actor: str | None
+    number: int
+
+    def event(
+        self,
+        kind: str,
+        namespace: str,
+        payload: dict[str, Any],
+        *,
+        row: int | None = None,
+        target: int | None = None,
+        windows: Mapping[int, Sequence[Window]] | None = None,
+    ) -> None:
+        """Append an event and give versions, by row, the windows they have from it on."""
+        windows = windows or {}
+        if windows:
+            payload["windows"] = {str(edit): [list(window) for window in spans] for edit, spans in windows.items()}
+        seq = self.log.append(
+            kind,
+            payload,
+            time=self.time,
+            actor=self.actor,
+            batch=self.number,
+            namespace=namespace,
+            edit=row,
+            target=target,
+        )
+        for edit, spans in windows.items():
+            self.db.execute("UPDATE windows SET known_until = ? WHERE edit = ? AND known_until IS NULL", (seq, edit))
+            self.db.execute_many(
+                "INSERT INTO windows (edit, valid_from, valid_until, known_from) VALUES (?, ?, ?, ?)",
+                [(edit, start, end, seq) for start, end in spans],
+            )
+
+
+def _same_fact(one: Edit, other: Edit) -> bool:
+    """Whether two edits of one identity say the same in the same words; source, actor and tags do not count."""
+    if is_free(one) and is_free(other):
+        return one.verbatim == other.verbatim
+    return (
+        same_text(claim_of(one), claim_of(other))
+        and same_text(one.statement, other.statement)
+        and set(one.aliases) == set(other.aliases)
+        and one.verbatim == other.verbatim
+    )
+
+
+def _same_version(held: Edit, edit: Edit) -> bool:
+    return _same_fact(held, edit) and (held.valid_from, held.valid_until) == (edit.valid_from, edit.valid_until)
+
+
+def _already(windows: Sequence[Window], edit: Edit, window: Window, now: str) -> bool:
+    """Whether a version with these windows already holds when the edit asks it to."""
+    if window in windows:
+        return True
+    return edit.valid_from is None and any(contains(have, now) and have[1] == window[1] for have in windows)
+
+
+def _file_sizes(path: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_size for file in sorted(path.parent.glob(path.name + "*")) if file.is_file()}
