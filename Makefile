@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY) ## the main job on the built-in model
-	@$(BIN)/python -m eval.demo
+	@$(BIN)/python -m scr.demo
 
 test: $(READY) ## the test suite
 	$(BIN)/python -m pytest -q

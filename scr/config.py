@@ -1,0 +1,81 @@
+"""Which store, namespace, model, encoder and device? A flag, else an ``SCR_*`` variable, else a default."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from memory_store.edit import DEFAULT_NAMESPACE
+from memory_store.errors import ConfigError
+
+SCOPES = ("pair", "cosine", "llm")
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a command needs to know before it opens something; made once, at the edge."""
+
+    store: Path
+    "The store's file."
+    namespace: str = DEFAULT_NAMESPACE
+    "Whose edits; a query never sees another namespace's."
+    model: str | None = None
+    "Hugging Face name or local folder; None is the built-in pocket model."
+    encoder: str | None = None
+    "Encoder name or local folder; None is all-MiniLM-L6-v2, ``hash`` a deterministic test encoder."
+    device: str | None = None
+    "As torch writes it (``cpu``, ``cuda:0``); None leaves the choice to the loader."
+    offline: bool = False
+    "Never try to reach a model hub."
+    scope: str = "pair"
+    "The decider: one of SCOPES."
+
+    def __post_init__(self) -> None:
+        if self.scope not in SCOPES:
+            raise ConfigError(f"unknown scope decider {self.scope!r}; choose one of {', '.join(SCOPES)}")
+
+    @classmethod
+    def resolve(
+        cls,
+        *,
+        store: str | Path | None = None,
+        namespace: str | None = None,
+        model: str | None = None,
+        encoder: str | None = None,
+        device: str | None = None,
+        offline: bool | None = None,
+        scope: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> "Settings":
+        """Fill what the caller left out from ``environ``, then from the defaults.
+
+        Raises:
+            ConfigError: ``SCR_OFFLINE`` is neither true nor false, or a value is out of range.
+        """
+        if offline is None:
+            flag = environ.get("SCR_OFFLINE", "").strip().lower()
+            if flag not in _TRUE | _FALSE:
+                raise ConfigError(f"SCR_OFFLINE is {flag!r}; set it to 1 or 0")
+            offline = flag in _TRUE
+        return cls(
+            store=Path(store or environ.get("SCR_STORE") or default_store(environ)).expanduser(),
+            namespace=namespace or environ.get("SCR_NAMESPACE") or DEFAULT_NAMESPACE,
+            model=model or environ.get("SCR_MODEL") or None,
+            encoder=encoder or environ.get("SCR_ENCODER") or None,
+            device=device or environ.get("SCR_DEVICE") or None,
+            offline=offline,
+            scope=scope or "pair",
+        )
+
+
+def default_store(environ: Mapping[str, str] = os.environ) -> Path:
+    """The store in the user's data folder, by the platform's convention."""
+    if sys.platform == "win32":
+        base = Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "scr" / "facts.scr"

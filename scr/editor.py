@@ -1,0 +1,205 @@
+"""The whole data path: a fact goes into memory, a question is judged, the frozen model answers.
+
+    edit:    edits → keys → store
+    decide:  question → candidates (recall) → one decision (scope)
+    answer:  in scope → the fact stands before the question; out of scope → the question alone, untouched
+
+This file loads no model. Recall, store and scope are given; ``scr.build`` names the concrete classes.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from memory_store.edit import DEFAULT_NAMESPACE, Edit, PutResult
+from memory_store.errors import ConfigError
+from memory_store.store import EditStore
+from scr.prompting import facts_block
+from scr.protocols import Answer, Decision, Encoder, Judged, LanguageModel, Route, ScopeClassifier
+from scr.scope.recall import recall
+
+logger = logging.getLogger("scr")
+
+Message = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What to send to a model that runs elsewhere, and why."""
+
+    messages: Sequence[Message]
+    """The caller's own object when no edit governs the question."""
+    route: Route
+    edits: tuple[Judged, ...] = ()
+    trace: Mapping[str, Any] = field(default_factory=dict)
+    """``query``, ``threshold``, ``near_misses``, ``timings_ms``, and ``failed`` when the decider did."""
+
+
+class RetrievalEditor:
+    """Corrects a frozen model from an edit memory; implements ``scr.protocols.Editor``.
+
+    Invariant: nothing in scope → the model receives the prompt byte for byte.
+    """
+
+    def __init__(
+        self,
+        store: EditStore,
+        encoder: Encoder,
+        scope: ScopeClassifier,
+        *,
+        model: LanguageModel | None = None,
+        namespace: str = DEFAULT_NAMESPACE,
+        near_misses: int = 0,
+    ) -> None:
+        self.store = store
+        self.encoder = encoder
+        self.scope = scope
+        self.model = model
+        self.namespace = namespace
+        self.near_misses = near_misses
+        """How many candidates below the threshold an answer names; they may tell of other facts, so none here."""
+        self._mine: dict[tuple[str, str], None] = {}
+
+    def edit(self, edits: Sequence[Edit], *, actor: str | None = None, dry_run: bool = False) -> list[PutResult]:
+        """Store edits under the keys of their statement and of their prompt; one batch, one transaction."""
+        statements = [e.statement for e in edits]
+        keys = self.encoder.encode(statements + [e.prompt or e.statement for e in edits])
+        results = self.store.put(
+            edits,
+            {"statement": keys[: len(edits)], "prompt": keys[len(edits) :]},
+            actor=actor,
+            dry_run=dry_run,
+        )
+        if not dry_run:
+            self._mine |= {
+                (r.edit.namespace, r.edit.edit_id): None for r in results if r.status in ("added", "superseded")
+            }
+        return results
+
+    def forget(self, edit_ids: Sequence[str], *, namespace: str | None = None, actor: str | None = None) -> None:
+        """Close edits; all or none.
+
+        Raises:
+            EditNotFoundError: an id is not live in the namespace.
+        """
+        namespace = namespace or self.namespace
+        self.store.forget(edit_ids, namespace=namespace, actor=actor)
+        for edit_id in edit_ids:
+            self._mine.pop((namespace, edit_id), None)
+
+    def decide(
+        self, queries: Sequence[str], *, namespace: str | None = None, as_of: str | None = None
+    ) -> list[Decision]:
+        """Which edits govern each query; ``decision.failed`` says why where none could be made (out of scope)."""
+        candidates = recall(self.store, self.encoder, queries, namespace=namespace or self.namespace, as_of=as_of)
+        try:
+            return self.scope.decide(queries, candidates)
+        except Exception as error:  # a decider may be anyone's; whatever it raises, an edit must not fire by accident
+            logger.warning("the scope decider %r failed, so nothing is in scope: %s", self.scope.name, error)
+            return [Decision(failed=f"{type(error).__name__}: {error}") for _ in queries]
+
+    def rewrite(
+        self, messages: Sequence[Message], *, namespace: str | None = None, as_of: str | None = None
+    ) -> Rewrite:
+        """The same decision for a model that runs elsewhere: facts enter the last user turn as quoted data.
+
+        Raises:
+            ConfigError: ``messages`` holds no user turn with text.
+        """
+        turn, query = last_user_turn(messages)
+        started = time.perf_counter()
+        (decision,) = self.decide([query], namespace=namespace, as_of=as_of)
+        trace = {
+            "query": query,
+            "threshold": decision.threshold,
+            "near_misses": decision.near_misses[: self.near_misses],
+            "timings_ms": {"decide": (time.perf_counter() - started) * 1e3},
+            "failed": decision.failed,
+        }
+        if not decision.in_scope:
+            return Rewrite(messages, "base", (), trace)
+        if decision.in_scope[0].edit.verbatim:
+            return Rewrite(messages, "verbatim", decision.in_scope[:1], trace)
+        block = facts_block([j.edit.statement for j in decision.in_scope])
+        return Rewrite(_with_block(messages, turn, block), "context", decision.in_scope, trace)
+
+    def answer(self, prompts: Sequence[str], *, max_new_tokens: int = 64) -> list[Answer]:
+        """Answer raw prompts with the frozen model, each with the facts that govern it in front."""
+        if self.model is None:
+            raise ConfigError("this editor has no language model; pass model=, or use rewrite()")
+        decisions = self.decide(prompts)
+        shown = [
+            facts_block([j.edit.statement for j in d.in_scope]) + p for p, d in zip(prompts, decisions, strict=True)
+        ]
+        asked = [i for i, d in enumerate(decisions) if not _verbatim(d)]
+        texts = dict(
+            zip(asked, self.model.generate([shown[i] for i in asked], max_new_tokens=max_new_tokens), strict=True)
+        )
+        return [self.to_answer(texts.get(i, ""), d) for i, d in enumerate(decisions)]
+
+    def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, int, bool]]:
+        """Teacher-forced: each continuation after its prompt, the governing facts in front of the prompt."""
+        if self.model is None:
+            raise ConfigError("this editor has no language model; pass model=")
+        decisions = self.decide([prompt for prompt, _ in pairs])
+        return self.model.log_likelihood(
+            [
+                (facts_block([j.edit.statement for j in d.in_scope]) + prompt, continuation)
+                for (prompt, continuation), d in zip(pairs, decisions, strict=True)
+            ]
+        )
+
+    def to_answer(self, text: str, decision: Decision, timings_ms: Mapping[str, float] | None = None) -> Answer:
+        """Put a decision and what the model said together; a verbatim edit answers with its own text."""
+        route: Route = "verbatim" if _verbatim(decision) else "context" if decision.in_scope else "base"
+        used = decision.in_scope[:1] if route == "verbatim" else decision.in_scope
+        return Answer(
+            text=used[0].edit.statement if route == "verbatim" else text,
+            route=route,
+            used=used,
+            near_misses=decision.near_misses[: self.near_misses],
+            timings_ms=timings_ms or {},
+        )
+
+    def __enter__(self) -> "RetrievalEditor":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Forget what this editor added; the base answers as before."""
+        for namespace in {namespace for namespace, _ in self._mine}:
+            self.forget([i for where, i in list(self._mine) if where == namespace], namespace=namespace)
+
+
+def last_user_turn(messages: Sequence[Message]) -> tuple[int, str]:
+    """Return the index and the text of the last user turn.
+
+    Raises:
+        ConfigError: there is none, or it holds no text.
+    """
+    for index in range(len(messages) - 1, -1, -1):
+        if messages[index].get("role") == "user":
+            content = messages[index].get("content")
+            if isinstance(content, str):
+                return index, content
+            if isinstance(content, list):
+                texts = [p["text"] for p in content if isinstance(p, Mapping) and p.get("type") == "text"]
+                if texts:
+                    return index, "\n".join(texts)
+            break
+    raise ConfigError('no user turn with text in messages; give at least [{"role": "user", "content": "…"}]')
+
+
+def _with_block(messages: Sequence[Message], turn: int, block: str) -> list[Message]:
+    content = messages[turn]["content"]
+    if isinstance(content, str):
+        content = block + content
+    else:
+        first = next(i for i, p in enumerate(content) if isinstance(p, Mapping) and p.get("type") == "text")
+        content = [*content[:first], {**content[first], "text": block + content[first]["text"]}, *content[first + 1 :]]
+    return [*messages[:turn], {**messages[turn], "content": content}, *messages[turn + 1 :]]
+
+
+def _verbatim(decision: Decision) -> bool:
+    return bool(decision.in_scope) and decision.in_scope[0].edit.verbatim
