@@ -649,7 +649,7 @@ def _make_editor(
     if encoder is None or isinstance(encoder, str):
         encoder = load_encoder(settings.encoder, offline=settings.offline)
     if not isinstance(store, EditStore):
-        store = EditStore.open(store if store is not None else ":memory:", encoder=encoder.fingerprint)
+        store = EditStore.open(os.fspath(store) if store is not None else ":memory:", encoder=encoder.fingerprint)
     return RetrievalEditor(store, encoder, load_scope("cosine", encoder=encoder), namespace=namespace)
 
 

@@ -63,5 +63,11 @@ def read_fact(
     found.update(overridden)
     if overridden and all(found.values()):
         committed = True
-    edit = Edit(statement=parsed.statement, **found, **fields)
+    edit = Edit(
+        statement=parsed.statement,
+        subject=found["subject"],
+        prompt=found["prompt"],
+        target_new=found["target_new"],
+        **fields,
+    )
     return Reading(edit, 1.0 if set(overridden) == set(given) else parsed.confidence, committed)
