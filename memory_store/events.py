@@ -111,7 +111,9 @@ class EventLog:
             f" {where} ORDER BY e.seq DESC LIMIT ?",
             [*(value for _, value in used), -1 if limit is None else limit],
         )
-        return [Event(*row[:-1], None if row[-1] is None else json.loads(row[-1])) for row in rows]
+        names = ("seq", "time", "actor", "kind", "batch", "namespace", "edit_id", "target", "hash", "payload")
+        found = [dict(zip(names, row, strict=True)) for row in rows]
+        return [Event(**{**e, "payload": e["payload"] and json.loads(e["payload"])}) for e in found]
 
     def verify(self, expect: str | None = None) -> VerifyReport:
         """Walk the chain; ``expect`` is a hash noted earlier that must occur in it."""

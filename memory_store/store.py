@@ -305,25 +305,20 @@ class EditStore:
 
     def _last_undone(self, namespace: str | None) -> tuple[int, int, list[str]] | None:
         """Return the batch undone last, the batch that undid it, and the namespaces where both still hold."""
-        for seq, batch, target, space in self._db.rows(
-            "SELECT seq, batch, target, namespace FROM events WHERE kind = 'undo' AND (? IS NULL OR namespace = ?)"
-            " ORDER BY seq DESC",
+        for batch, target in self._db.rows(
+            "SELECT batch, target FROM events WHERE kind = 'undo' AND (? IS NULL OR namespace = ?)"
+            " GROUP BY batch, target ORDER BY max(seq) DESC",
             (namespace, namespace),
         ):
-            if self._last_verdict(target, space) != "undo":
-                continue
-            written_since = self._db.value(
-                "SELECT 1 FROM events WHERE namespace = ? AND seq > ? AND kind IN ('put', 'forget') LIMIT 1",
-                (space, seq),
-            )
-            if written_since:
-                return None
-            spaces = self._db.rows(
-                "SELECT namespace FROM events WHERE kind = 'undo' AND batch = ? AND target = ?"
-                " AND (? IS NULL OR namespace = ?)",
+            rows = self._db.rows(
+                "SELECT namespace FROM events u WHERE kind = 'undo' AND batch = ? AND target = ?"
+                " AND (? IS NULL OR namespace = ?) AND NOT EXISTS (SELECT 1 FROM events later"
+                " WHERE later.namespace = u.namespace AND later.seq > u.seq"
+                " AND (later.kind IN ('put', 'forget') OR later.target = u.target))",
                 (batch, target, namespace, namespace),
             )
-            return target, batch, [space for (space,) in spaces]
+            if rows:
+                return target, batch, [space for (space,) in rows]
         return None
 
     def _last_verdict(self, batch: int, namespace: str) -> str | None:

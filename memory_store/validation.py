@@ -7,7 +7,6 @@ that is allowed (right-to-left text, emoji, combining characters) is kept byte f
 import re
 import unicodedata
 from dataclasses import replace
-from typing import Any
 
 from memory_store.edit import Edit
 from memory_store.errors import ConfigError, InvalidEditError
