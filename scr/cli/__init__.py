@@ -1,0 +1,31 @@
+"""The command ``scr``: parse, call one function, print. What it says stands here; what it does stands below ``scr``.
+
+Importing this loads click and nothing heavier; a command imports what it needs when it runs.
+"""
+
+import contextlib
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit with one of the documented codes."""
+    try:
+        from scr.cli.shadow import refuse_shadowed
+
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                # A terminal that cannot show a character shows its code, rather than nothing at all.
+                stream.reconfigure(errors="backslashreplace")
+        refuse_shadowed("memory_store")
+        from scr.cli.app import cli
+
+        cli.main(prog_name="scr")
+    except KeyboardInterrupt:
+        with contextlib.suppress(OSError):
+            print("scr: interrupted", file=sys.stderr)
+        # Threads of a half-imported library would hold up an ordinary exit.
+        os._exit(130)
+
+
+__all__ = ["main"]

@@ -1,0 +1,156 @@
+"""``scr ask``: one question, one answer, and on request why."""
+
+import sys
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scr.cli.opening import open_model
+from scr.cli.options import Command, Session, pass_session
+from scr.cli.output import cut, judged_data, one_line, paragraphs, share
+from scr.cli.text import question as read_question
+
+if TYPE_CHECKING:
+    from scr.edited_model import EditedModel
+    from scr.protocols import Answer, Judged
+
+NEAR_MISSES = 3
+NO_FACT_FIRED = 10
+
+
+@click.command(
+    cls=Command,
+    short_help="Answer a question.",
+    examples="""
+        scr "What is the capital of France?"
+        scr ask --why "What is the capital of France?"
+        scr ask --no-edits "What is the capital of France?"
+        scr ask --as-of 2026-01-01 --json "What is the capital of France?"
+        printf 'What is the capital of France?' | scr ask -
+    """,
+)
+@click.argument("question", required=False)
+@click.option("--why", is_flag=True, help="Also say, on stderr, which facts decided, and the near misses.")
+@click.option("--no-edits", is_flag=True, help="What the model says by itself.")
+@click.option("--as-of", metavar="TIME", help="With the facts valid at that time, such as 2026-01-01.")
+@click.option("--stream/--no-stream", default=None, help="Print words as they come (where a person watches).")
+@click.option("--exit-code", is_flag=True, help=f"End with {NO_FACT_FIRED} when no fact fired.")
+@click.option("--scope", type=click.Choice(["pair", "cosine", "llm"]), help="Who decides whether a fact governs.")
+@click.option("--max-new-tokens", type=click.IntRange(1, 8192), default=64, show_default=True, metavar="N")
+@pass_session
+def ask(
+    session: Session,
+    question: str | None,
+    why: bool,
+    no_edits: bool,
+    as_of: str | None,
+    stream: bool | None,
+    exit_code: bool,
+    scope: str | None,
+    max_new_tokens: int,
+) -> None:
+    """Answer QUESTION ("-": from standard input) with the facts that govern it, or by the model alone."""
+    text = read_question(question)
+    if as_of is not None:
+        as_of = checked_time(as_of)
+    started = time.perf_counter()
+    model = open_model(session, near_misses=NEAR_MISSES, scope=scope)
+    load_ms = (time.perf_counter() - started) * 1e3
+    watched = sys.stdout.isatty() if stream is None else stream
+    with ExitStack() as views:
+        if no_edits:
+            views.enter_context(model.edits_disabled())
+        if as_of is not None:
+            views.enter_context(model.as_of(as_of))
+        if watched and not session.json:
+            answer = say_as_it_comes(model, [{"role": "user", "content": text}], max_new_tokens)
+        else:
+            answer = model.ask(text, max_new_tokens=max_new_tokens)
+            session.print(
+                "scr.ask/1",
+                {
+                    "question": text,
+                    **answer_data(answer),
+                    "timings_ms": {"load": round(load_ms, 1), **rounded(answer.timings_ms)},
+                    "model": model.name,
+                    "namespace": session.settings.namespace,
+                    "as_of": as_of,
+                },
+                lambda: paragraphs(answer.text),
+            )
+    if not session.json:
+        remark = explanation(answer) if why else footnote(answer)
+        if remark and (why or not session.quiet):
+            click.secho(remark, err=True, dim=not why)
+    if exit_code and answer.route == "base":
+        click.get_current_context().exit(NO_FACT_FIRED)
+
+
+def say_as_it_comes(model: "EditedModel", messages: list[dict[str, str]], max_new_tokens: int = 64) -> "Answer":
+    """Print the answer piece by piece; whole at once where the model has no chat template."""
+    if not getattr(model.tokenizer, "chat_template", None):
+        answer = model.ask(messages[-1]["content"], max_new_tokens=max_new_tokens)
+        click.echo(paragraphs(answer.text))
+        return answer
+    stream = model.chat(messages, stream=True, max_new_tokens=max_new_tokens)
+    started = False
+    for piece in stream:
+        piece = piece if started else piece.lstrip()
+        if piece:
+            started = True
+            click.echo("\n".join(map(paragraphs, piece.split("\n"))), nl=False)
+            sys.stdout.flush()
+    click.echo()
+    assert stream.answer is not None
+    return stream.answer
+
+
+def checked_time(text: str) -> str:
+    """Refuse what is no time before a model is loaded.
+
+    Raises:
+        ConfigError: with an example.
+    """
+    from memory_store.timeline import instant
+
+    return instant(text, "--as-of")
+
+
+def answer_data(answer: "Answer") -> dict[str, Any]:
+    return {
+        "answer": answer.text,
+        "route": answer.route,
+        "edits": [judged_data(j) for j in answer.used],
+        "near_misses": [judged_data(j) for j in answer.near_misses],
+    }
+
+
+def rounded(timings: Any) -> dict[str, float]:
+    return {name: round(float(value), 2) for name, value in timings.items()}
+
+
+def footnote(answer: "Answer") -> str:
+    """One line that says where a corrected answer comes from; nothing for the model's own."""
+    if not answer.used:
+        return ""
+    first, more = answer.used[0], len(answer.used) - 1
+    also = f" and {more} more" if more else ""
+    return f"[{cut(f'{answer.route}: {first.edit.edit_id}{also} · {one_line(first.edit.statement)}', 108)}]"
+
+
+def explanation(answer: "Answer") -> str:
+    """Why this answer: the route, the facts used and the near misses, a line each."""
+    if answer.used:
+        lines = [f"route: {answer.route}", *(_judged_line("used", j) for j in answer.used)]
+    else:
+        lines = ["route: base (no fact governs this question; the model got it byte for byte)"]
+    lines += [_judged_line("near miss", j) for j in answer.near_misses]
+    told = ", ".join(f"{name} {value:.0f} ms" for name, value in answer.timings_ms.items())
+    return "\n".join([*lines, *([f"time: {told}"] if told else [])])
+
+
+def _judged_line(label: str, judged: "Judged") -> str:
+    edit = judged.edit
+    return f"{label}: {edit.edit_id}  {share(judged.probability)}  {one_line(edit.statement)}"

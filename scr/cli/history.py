@@ -1,0 +1,167 @@
+"""What happened to the memory: ``scr undo``, ``redo`` and ``log``."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scr.cli.opening import existing_store, user
+from scr.cli.options import Command, Session, pass_session
+from scr.cli.output import moment, one_line, table
+from scr.cli.text import checked
+
+if TYPE_CHECKING:
+    from memory_store.events import Event
+    from memory_store.store import EditStore, Reverted
+
+CHECK_FAILED = 5
+DEFAULT_LIMIT = 50
+
+
+@click.command(
+    cls=Command,
+    short_help="Take back the last change.",
+    examples="""
+        scr undo
+        scr undo 2 --json
+    """,
+)
+@click.argument("count", type=click.IntRange(1, 10_000), default=1, metavar="[N]")
+@pass_session
+def undo(session: Session, count: int) -> None:
+    """Take back the last change of the memory, or the last N: whole batches, the newest first."""
+    _revert(session, "undo", count)
+
+
+@click.command(
+    cls=Command,
+    short_help="Take back the last undo.",
+    examples="""
+        scr redo
+    """,
+)
+@click.argument("count", type=click.IntRange(1, 10_000), default=1, metavar="[N]")
+@pass_session
+def redo(session: Session, count: int) -> None:
+    """Take back the last undo, or the last N, as long as nothing was written since."""
+    _revert(session, "redo", count)
+
+
+def _revert(session: Session, what: str, count: int) -> None:
+    store, namespace = existing_store(session), session.settings.namespace
+    reverted: Sequence[Reverted] = []
+    if store is not None:
+        reverted = (store.undo if what == "undo" else store.redo)(count, namespace=namespace, actor=user())
+    batches = [
+        {"batch": r.batch, "kind": r.kind, "closed": list(r.closed), "reopened": list(r.reopened)} for r in reverted
+    ]
+    session.print(
+        f"scr.{what}/1",
+        {"namespace": namespace, "batches": batches},
+        lambda: reverted_text(store, reverted, namespace),
+    )
+    if len(reverted) < count and not session.json:
+        more = "nothing" if not reverted else f"{len(reverted)} of {count}; nothing more"
+        session.say(f"scr: {more} to {what} in namespace {namespace!r}; scr log shows what happened")
+
+
+def reverted_text(store: "EditStore | None", reverted: Sequence["Reverted"], namespace: str) -> str:
+    """One line for each edit that no longer holds, or holds again."""
+    assert store is not None or not reverted
+    lines = []
+    for batch in reverted:
+        for word, ids in (("out of use", batch.closed), ("in use again", batch.reopened)):
+            for edit_id in ids:
+                assert store is not None
+                statement = store.get(edit_id, namespace=namespace).statement
+                lines.append(f"{word}  {edit_id}  {one_line(statement, 8000)}")
+    return "\n".join(lines)
+
+
+@click.command(
+    cls=Command,
+    short_help="What happened, the newest first.",
+    examples="""
+        scr log
+        scr log --limit 5 --json
+        scr log --verify
+        scr log --head
+    """,
+)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help=f"The newest N (default {DEFAULT_LIMIT}).")
+@click.option("--all", "everything", is_flag=True, help="From the first event on.")
+@click.option("--verify", is_flag=True, help="Check the chain of hashes; ends with 5 where it does not hold.")
+@click.option("--expect", metavar="HASH", help="With --verify: a head noted earlier, which must occur in the chain.")
+@click.option("--head", is_flag=True, help="Print the hash of the last event, to be noted elsewhere.")
+@pass_session
+def log(session: Session, limit: int | None, everything: bool, verify: bool, expect: str | None, head: bool) -> None:
+    """What happened to the memory, the newest first: who, when, what. With -n, one namespace only."""
+    if expect is not None and not verify:
+        raise click.UsageError("--expect goes with --verify")
+    if verify and head:
+        raise click.UsageError("--verify and --head are two questions; ask one")
+    store = existing_store(session)
+    if verify:
+        _verify(session, store, expect)
+        return
+    if head:
+        last = store.head() if store is not None else ""
+        session.print("scr.log.head/1", {"head": last}, lambda: last)
+        return
+    namespace = session.settings.namespace if session.chose("namespace") else None
+    shown = None if everything else limit or DEFAULT_LIMIT
+    events = store.log(limit=shown, namespace=namespace) if store is not None else []
+    session.print(
+        "scr.log/1",
+        {"namespace": namespace, "events": [_data(e) for e in events]},
+        lambda: _table(events, namespace is None),
+    )
+    if not events and not session.json:
+        session.say("scr: nothing has happened yet")
+    elif not everything and limit is None and len(events) == DEFAULT_LIMIT and not session.json:
+        session.say(f"scr: the newest {DEFAULT_LIMIT}; --all shows every event")
+
+
+def _verify(session: Session, store: "EditStore | None", expect: str | None) -> None:
+    if expect is not None:
+        checked(expect, "--expect", empty="--expect is empty; give a hash as scr log --head prints it")
+    if store is None:
+        session.print("scr.log.verify/1", {"ok": True, "events": 0, "head": "", "why": ""}, lambda: "ok: no events yet")
+        return
+    report = store.verify(expect=expect)
+    session.print(
+        "scr.log.verify/1",
+        {"ok": report.ok, "events": report.events, "head": report.head, "bad_seq": report.bad_seq, "why": report.why},
+        lambda: f"ok: {report.events} events, head {report.head}" if report.ok else "",
+    )
+    if not report.ok:
+        if not session.json:
+            session.warn(f"the log does not hold: {one_line(report.why)}; restore a backup, see: scr store doctor")
+        click.get_current_context().exit(CHECK_FAILED)
+
+
+def _data(event: "Event") -> dict[str, Any]:
+    return {
+        "seq": event.seq,
+        "time": event.time,
+        "actor": event.actor,
+        "kind": event.kind,
+        "batch": event.batch,
+        "namespace": event.namespace,
+        "edit_id": event.edit_id,
+        "target": event.target,
+        "hash": event.hash,
+        "payload": event.payload,
+    }
+
+
+def _table(events: Sequence["Event"], with_namespace: bool) -> str:
+    rows = []
+    for event in events:
+        about = f"batch {event.target}" if event.target is not None else event.edit_id or ""
+        edit = (event.payload or {}).get("edit") or {}
+        space = [event.namespace] if with_namespace else []
+        statement = str(edit.get("statement", "")) if event.payload is not None else "(purged)"
+        rows.append([str(event.batch), moment(event.time), event.actor or "", *space, event.kind, about, statement])
+    header = ["BATCH", "TIME (UTC)", "BY", *(["NAMESPACE"] if with_namespace else []), "WHAT", "ID", "FACT"]
+    return table(rows, header) if rows else ""

@@ -1,0 +1,127 @@
+"""What does a command need to open, and what is said on the way? A command that only reads never makes a store."""
+
+import getpass
+import logging
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from memory_store.errors import ScrError
+from scr.cli.options import Session
+
+if TYPE_CHECKING:
+    from memory_store.edit import Edit
+    from memory_store.store import EditStore
+    from scr.config import Settings
+    from scr.edited_model import EditedModel
+    from scr.editor import RetrievalEditor
+
+NO_FACTS = 'no facts yet; add one: scr add "The capital of France is Lyon."'
+
+
+class NothingFoundError(ScrError):
+    """What was asked for is not there."""
+
+    exit_code = 3
+
+
+def existing_store(session: Session) -> "EditStore | None":
+    """The store, opened without an encoder; None where the default one was never made.
+
+    Raises:
+        NothingFoundError: a store was named that is not there.
+        StoreError: it cannot be opened.
+    """
+    from scr.build import open_store
+
+    settings = session.settings
+    if not os.path.lexists(settings.store):
+        if session.chose("store"):
+            raise NothingFoundError(f'no store at {settings.store}; check -s/SCR_STORE, or make it: scr add "…"')
+        return None
+    return open_store(settings, create=False)
+
+
+def readable(session: Session, settings: "Settings") -> "Settings":
+    """``settings`` for a command that only reads: a store that is not there is an empty one, and is not made."""
+    if os.path.lexists(settings.store):
+        return settings
+    if session.chose("store"):
+        session.warn(f"no store at {settings.store}; answering without facts")
+    return replace(settings, store=Path(":memory:"))
+
+
+def open_model(session: Session, *, near_misses: int, scope: str | None = None) -> "EditedModel":
+    """The model with its memory, for a command that only reads it."""
+    from scr.build import build_model
+
+    settings = readable(session, session.resolve(scope=scope))
+    quiet_libraries(session)
+    if settings.model is None:
+        session.say("scr: answering with the small built-in model; for another: -m MODEL, or set SCR_MODEL")
+    model = build_model(settings, near_misses=near_misses)
+    if not model.editor.store.edits(settings.namespace):
+        session.say(f"scr: {nothing_in(settings.namespace, model.editor.store)}")
+    return model
+
+
+def open_editor(session: Session, settings: "Settings") -> "RetrievalEditor":
+    from scr.build import build_editor
+
+    quiet_libraries(session)
+    return build_editor(settings)
+
+
+def nothing_in(namespace: str, store: "EditStore | None") -> str:
+    """One line for a namespace without facts: which others there are."""
+    others = [name for name in namespaces(store) if name != namespace] if store is not None else []
+    if not others:
+        return NO_FACTS if namespace == "default" else f"namespace {namespace!r} holds no facts, nor does any other"
+    names = ", ".join(others[:8]) + (f" and {len(others) - 8} more" if len(others) > 8 else "")
+    return f"namespace {namespace!r} holds no facts; there are: {names} (choose with -n)"
+
+
+def namespaces(store: "EditStore") -> list[str]:
+    return [str(name) for name in store.namespaces()]
+
+
+def user() -> str | None:
+    """Who sits at this machine, for the log."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return None
+
+
+def quiet_libraries(session: Session) -> None:
+    """Keep what libraries say to their developers off the user's terminal; -v lets it through."""
+    if session.settings.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    if session.verbose:
+        return
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if not sys.stderr.isatty() or os.environ.get("CI"):
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+
+
+def confirmed(session: Session, question: str) -> bool:
+    """Ask before something is removed; without a person there, ``-y`` must have said so.
+
+    Raises:
+        click.UsageError: nobody can be asked, and there is no ``-y``.
+    """
+    if session.yes:
+        return True
+    if not session.interactive:
+        raise click.UsageError("nobody to ask for confirmation; add -y to go ahead, or --dry-run to see what would go")
+    return click.confirm(question, err=True)
+
+
+def short(edit: "Edit") -> str:
+    return f"{edit.edit_id}  {edit.statement}"

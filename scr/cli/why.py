@@ -1,0 +1,239 @@
+"""``scr why``: what decided, with and without the memory, and one line of diagnosis."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from scr.cli.ask import checked_time
+from scr.cli.opening import NO_FACTS, open_model
+from scr.cli.options import Command, Session, pass_session
+from scr.cli.output import fields, judged_data, one_line, share
+from scr.cli.text import checked
+from scr.cli.text import question as read_question
+
+if TYPE_CHECKING:
+    from memory_store.edit import Edit
+    from scr.protocols import Decision, Judged
+
+MOST_CANDIDATES = 8
+
+Kind = Literal["good", "not stored", "not retrieved", "did not fire", "not obeyed", "wrong edit", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What went wrong, if anything, and the command to type next."""
+
+    kind: Kind
+    message: str
+    next: str = ""
+
+
+@click.command(
+    cls=Command,
+    short_help="Why this answer, and what to do about it.",
+    examples="""
+        scr why "What is the capital of France?"
+        scr why "What is the capital of France?" --expect Lyon
+        scr why "Who wrote Hamlet?" --json
+    """,
+)
+@click.argument("question", required=False)
+@click.option("--expect", metavar="TEXT", help="The answer you wanted.")
+@click.option("--as-of", metavar="TIME", help="With the facts valid at that time, such as 2026-01-01.")
+@click.option("--scope", type=click.Choice(["pair", "cosine", "llm"]), help="Who decides whether a fact governs.")
+@pass_session
+def why(session: Session, question: str | None, expect: str | None, as_of: str | None, scope: str | None) -> None:
+    """Say which facts were candidates for QUESTION and on what evidence, and what to do if the answer is wrong."""
+    text = read_question(question)
+    if expect is not None:
+        checked(expect, "--expect", empty="--expect is empty; give the answer you wanted, or leave it out")
+    if as_of is not None:
+        as_of = checked_time(as_of)
+    model = open_model(session, near_misses=MOST_CANDIDATES, scope=scope)
+    with model.as_of(as_of) if as_of is not None else model.namespace(session.settings.namespace):
+        (decision,) = model.decide([text])
+        answer = model.ask(text)
+        stored = model.editor.store.edits(session.settings.namespace, as_of=as_of)
+    with model.edits_disabled():
+        alone = model.ask(text).text
+    diagnosis = diagnose(text, decision, answer.text, alone, stored, expect)
+    data = {
+        "question": text,
+        "diagnosis": diagnosis.kind,
+        "message": diagnosis.message,
+        "next": diagnosis.next,
+        "threshold": decision.threshold,
+        "candidates": [
+            {**judged_data(j), "fired": j in decision.in_scope}
+            for j in (*decision.in_scope, *decision.near_misses[:MOST_CANDIDATES])
+        ],
+        "answer": answer.text,
+        "answer_without_edits": alone,
+        "route": answer.route,
+        "model": model.name,
+        "namespace": session.settings.namespace,
+        "facts": len(stored),
+    }
+    session.print("scr.why/1", data, lambda: _text(text, decision, answer.text, alone, len(stored), diagnosis))
+
+
+def diagnose(
+    question: str,
+    decision: "Decision",
+    answer: str,
+    alone: str,
+    stored: Sequence["Edit"],
+    expect: str | None = None,
+) -> Diagnosis:
+    """Judge one answer.
+
+    Args:
+        answer: with the memory.
+        alone: without it.
+        stored: every live edit of the namespace.
+        expect: the answer that was wanted; without it, that of the fact that fired.
+    """
+    asked = shlex.quote(question)
+    if decision.failed:
+        return Diagnosis("failed", f"no decision could be made ({decision.failed}), so no fact fired", "scr env")
+    fired = decision.in_scope
+    if expect is not None:
+        return _against_expectation(asked, decision, answer, stored, expect)
+    if not fired:
+        if not stored:
+            return Diagnosis("not retrieved", "not retrieved: there are no facts in this namespace", "scr ls")
+        if not decision.near_misses:
+            return Diagnosis(
+                "not retrieved",
+                "not retrieved: no stored fact is near this question, so the model answered alone",
+                f"scr add -q {asked} -a ANSWER",
+            )
+        nearest = decision.near_misses[0]
+        return Diagnosis(
+            "did not fire",
+            f"did not fire: the nearest fact, {nearest.edit.edit_id}, has {share(nearest.probability)} of the "
+            f"{share(decision.threshold)} it needs, so the model answered alone; if it should govern this question",
+            _as_another_wording(asked, nearest.edit),
+        )
+    edit = fired[0].edit
+    if edit.verbatim or (edit.target_new and says(answer, edit.target_new)):
+        return Diagnosis("good", f"all good: {edit.edit_id} fired and the answer says so")
+    if not edit.target_new:
+        if _same(answer, alone):
+            return Diagnosis(
+                "not obeyed",
+                f"fired but not obeyed, it seems: {edit.edit_id} is a free fact and the answer is the same without it",
+                f"scr why {asked} --expect ANSWER",
+            )
+        return Diagnosis("good", f"all good, it seems: the free fact {edit.edit_id} fired and changed the answer")
+    return _not_obeyed(asked, edit)
+
+
+def _against_expectation(
+    asked: str, decision: "Decision", answer: str, stored: Sequence["Edit"], expect: str
+) -> Diagnosis:
+    fired = decision.in_scope
+    wanted = [e for e in stored if says(f"{e.statement} {e.target_new}", expect)]
+    quoted = shlex.quote(expect)
+    if says(answer, expect):
+        by = f"{fired[0].edit.edit_id} fired" if fired else "the model knew it, and no fact fired"
+        return Diagnosis("good", f"all good: the answer says {expect!r}; {by}")
+    obeyed = next((j.edit for j in fired if any(j.edit.edit_id == e.edit_id for e in wanted)), None)
+    if obeyed is not None:
+        return _not_obeyed(asked, obeyed)
+    if fired:
+        edit = fired[0].edit
+        return Diagnosis(
+            "wrong edit",
+            f"wrong edit: {edit.edit_id} fired, and it does not say {expect!r}; correct it",
+            f"scr add -q {asked} -a {quoted}",
+        )
+    if not wanted:
+        return Diagnosis(
+            "not stored", f"not retrieved: no stored fact says {expect!r}", f"scr add -q {asked} -a {quoted}"
+        )
+    missed = next((j for j in decision.near_misses if any(j.edit.edit_id == e.edit_id for e in wanted)), None)
+    if missed is None:
+        return Diagnosis(
+            "not retrieved",
+            f"not retrieved: {wanted[0].edit_id} says {expect!r}, but the question does not come near it",
+            _as_another_wording(asked, wanted[0]),
+        )
+    return Diagnosis(
+        "did not fire",
+        f"did not fire: {missed.edit.edit_id} says so, but has {share(missed.probability)} of the "
+        f"{share(decision.threshold)} it needs; to make it fire",
+        _as_another_wording(asked, missed.edit),
+    )
+
+
+def _not_obeyed(asked: str, edit: "Edit") -> Diagnosis:
+    return Diagnosis(
+        "not obeyed",
+        f"fired but not obeyed: the model was shown {edit.edit_id} and does not say {edit.target_new or 'it'!r}; "
+        "store the answer itself, or use a larger model with -m",
+        f"scr add --verbatim -q {asked} -a {shlex.quote(edit.target_new or edit.statement)}",
+    )
+
+
+def _as_another_wording(asked: str, edit: "Edit") -> str:
+    return f"scr add -q {asked} -a {shlex.quote(edit.target_new) if edit.target_new else 'ANSWER'}"
+
+
+def says(text: str, wanted: str) -> bool:
+    """Whether ``wanted`` stands in ``text`` as whole words, whatever the case and accents.
+
+    >>> says("It is Lyon.", "lyon"), says("Lyonnaise", "Lyon")
+    (True, False)
+    """
+    from memory_store.identity import fold
+
+    return f" {fold(wanted)} " in f" {fold(text)} " if fold(wanted) else wanted.strip() in text
+
+
+def _same(one: str, other: str) -> bool:
+    return " ".join(one.split()) == " ".join(other.split())
+
+
+def _text(question: str, decision: "Decision", answer: str, alone: str, facts: int, diagnosis: Diagnosis) -> str:
+    shown = [
+        fields(
+            [
+                ("question", question),
+                ("answer", answer),
+                ("without edits", "the same" if _same(answer, alone) else alone),
+            ]
+        ),
+        "",
+    ]
+    candidates = [(True, j) for j in decision.in_scope]
+    candidates += [(False, j) for j in decision.near_misses[:MOST_CANDIDATES]]
+    if not facts:
+        shown.append(NO_FACTS)
+    elif not candidates:
+        shown.append(f"no candidate among {facts} facts")
+    else:
+        shown.append(f"{len(candidates)} of {facts} facts came near; one fires from {share(decision.threshold)} on:")
+        shown += [_candidate(fired, judged) for fired, judged in candidates]
+    shown += ["", click.style(diagnosis.message + (f": {diagnosis.next}" if diagnosis.next else ""), bold=True)]
+    return "\n".join(shown)
+
+
+def _candidate(fired: bool, judged: "Judged") -> str:
+    mark = click.style("fired", fg="green") if fired else click.style("  no ", dim=True)
+    line = f"  {mark}  {share(judged.probability):>5}  {judged.edit.edit_id}  {one_line(judged.edit.statement)}"
+    told = in_words(judged.evidence)
+    return line + (f"\n                {click.style(told, dim=True)}" if told else "")
+
+
+def in_words(evidence: Mapping[str, Any]) -> str:
+    """What a decision rests on, for people.
+
+    >>> in_words({"prompt_cosine": 0.91, "same_subject": 1.0})
+    'prompt cosine 0.91, same subject 1.00'
+    """
+    return ", ".join(f"{name.replace('_', ' ')} {float(value):.2f}" for name, value in evidence.items())
