@@ -17,7 +17,7 @@ from memory_store.audit import Finding, examined, verified
 from memory_store.edit import DEFAULT_NAMESPACE, Edit, Hit, PutResult, Status, Version
 from memory_store.errors import ConfigError, EditNotFoundError, EncoderMismatchError
 from memory_store.events import Event, EventLog, VerifyReport
-from memory_store.identity import claim_of, identity_of, is_free, names_of, same_text, spans_of
+from memory_store.identity import claim_of, fold, identity_of, is_free, names_of, same_text, spans_of
 from memory_store.naming import proposed_ids
 from memory_store.records import COLUMNS, as_edit, as_json, as_row
 from memory_store.sqlite import IN_MEMORY, SCHEMA_VERSION, Database, Row
@@ -821,7 +821,8 @@ def _same_fact(one: Edit, other: Edit) -> bool:
         return one.verbatim == other.verbatim
     return (
         same_text(claim_of(one), claim_of(other))
-        and same_text(one.statement, other.statement)
+        and fold(one.statement) == fold(other.statement)
+        and (not one.verbatim or same_text(one.statement, other.statement))
         and set(one.aliases) == set(other.aliases)
         and one.verbatim == other.verbatim
     )
