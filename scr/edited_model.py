@@ -22,6 +22,7 @@ from typing import Any, Literal, overload
 from memory_store.edit import DEFAULT_NAMESPACE, Edit, PutResult
 from memory_store.errors import ConfigError, ModelUnavailableError
 from memory_store.store import EditStore
+from scr.build import build_editor
 from scr.config import Settings
 from scr.editor import Message, RetrievalEditor, Rewrite, last_user_turn
 from scr.facts import read_fact
@@ -77,10 +78,22 @@ class EditedModel:
         self.model = model
         self.tokenizer = tokenizer
         self.language_model = HFLanguageModel(model, tokenizer)
-        self.editor = editor or _make_editor(store, encoder, namespace)
-        self.editor.model = self.language_model
-        if editor is None or scope == "llm":
-            self.editor.scope = self._scope(scope)
+        if editor is None:
+            settings = Settings.resolve(
+                store=":memory:" if store is None or isinstance(store, EditStore) else os.fspath(store),
+                namespace=namespace,
+                encoder=encoder if isinstance(encoder, str) else None,
+                scope=scope if isinstance(scope, str) else None,
+            )
+            editor = build_editor(
+                settings,
+                store=store if isinstance(store, EditStore) else None,
+                encoder=None if isinstance(encoder, str) else encoder,
+                scope=None if isinstance(scope, str) else scope,
+                model=self.language_model,
+            )
+        editor.model = self.language_model
+        self.editor = editor
         self._turns = TurnFinder(tokenizer)
         self._view: ContextVar[_View] = ContextVar("view", default=_EVERYTHING)
         self._warned_embeds = False
@@ -392,13 +405,6 @@ class EditedModel:
             limits["min_new_tokens"] = max(int(setting("min_length")) - width, 0)
         return limits
 
-    def _scope(self, scope: ScopeClassifier | str) -> ScopeClassifier:
-        from scr.scope import load_scope
-
-        if not isinstance(scope, str):
-            return scope
-        return load_scope(scope, encoder=self.editor.encoder, model=self.language_model)
-
 
 class _Call:
     """One ``generate`` call in which at least one row is in scope: split, run, and put together again."""
@@ -637,20 +643,6 @@ class AnswerStream:
         self.answer = edited.editor.to_answer("".join(pieces).strip(), decision, timings)
         if route == "verbatim":
             yield self.answer.text
-
-
-def _make_editor(
-    store: EditStore | str | os.PathLike[str] | None, encoder: Encoder | str | None, namespace: str
-) -> RetrievalEditor:
-    from scr.encoder import load_encoder
-    from scr.scope import load_scope
-
-    settings = Settings.resolve(encoder=encoder if isinstance(encoder, str) else None)
-    if encoder is None or isinstance(encoder, str):
-        encoder = load_encoder(settings.encoder, offline=settings.offline)
-    if not isinstance(store, EditStore):
-        store = EditStore.open(os.fspath(store) if store is not None else ":memory:", encoder=encoder.fingerprint)
-    return RetrievalEditor(store, encoder, load_scope("cosine", encoder=encoder), namespace=namespace)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
