@@ -1,1 +1,52 @@
-"""Does a stored edit govern this query? Recall finds candidates, a pair decision gives each a probability."""
+"""Does a stored edit govern this query? Recall finds candidates, a pair decision gives each a probability.
+
+This package knows texts, keys and the memory's search; it must not know how a fact enters a prompt or what a model
+then says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memory_store.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scr.protocols import Encoder, LanguageModel, ScopeClassifier
+
+DECIDERS = ("pair", "cosine", "llm")
+
+
+def load_scope(
+    name: str, *, encoder: Encoder, model: LanguageModel | None = None, threshold: float | None = None
+) -> ScopeClassifier:
+    """Return the decider called ``name``, made to fail closed.
+
+    Args:
+        name: ``pair``, ``cosine`` or ``llm``.
+        encoder: the one that filled the memory.
+        model: the frozen model; ``llm`` asks it.
+        threshold: ``None`` is the decider's own.
+
+    Raises:
+        ConfigError: an unknown name, or ``llm`` without a model.
+    """
+    from scr.scope.fail_closed import FailClosed
+
+    if name == "pair":
+        from scr.scope.pair import PairClassifier
+
+        return FailClosed(PairClassifier.load(encoder, threshold=threshold))
+    if name == "cosine":
+        from scr.scope.cosine import CosineScope
+
+        return FailClosed(CosineScope() if threshold is None else CosineScope(threshold))
+    if name == "llm":
+        from scr.scope.llm import LLMScope
+
+        if model is None:
+            raise ConfigError("the decider llm asks a language model, and none was given")
+        return FailClosed(LLMScope(model) if threshold is None else LLMScope(model, threshold=threshold))
+    raise ConfigError(f"unknown decider {name!r}, wanted one of {', '.join(DECIDERS)}")
+
+
+__all__ = ["DECIDERS", "load_scope"]

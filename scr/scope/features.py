@@ -1,0 +1,731 @@
+"""What speaks for and against "this edit governs this query"? Evidence as numbers, from texts and vectors alone.
+
+Pure functions. A *word* is a run of letters and digits, its accents and case taken away; ``'s`` is not a word. The
+*relation* of a text is what remains when the subject's words are taken out. Rows of the evidence matrix are candidates
+of one query, columns are ``NAMES``; what cannot be known (no subject, no prompt) is NaN.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_store.edit import Edit
+
+Matrix = NDArray[np.float64]
+
+PLACEHOLDER = "X"
+"""Stands where a subject was taken out, before the text is encoded."""
+
+_WORD = re.compile(r"[^\W_]+")
+_SENTENCE_END = re.compile(r"[.!?]+[\"'”’)]*\s+|\n+")
+_UNKNOWN_WEIGHT = 9.0
+LONG_QUERY = 48
+"""Words above which a text is judged in parts."""
+_ALWAYS_WHOLE = 2 * LONG_QUERY  # characters: fewer than that many words
+_LONG_TEXT = 20_000
+_FUNCTION_WORDS = frozenset(
+    "a an and are as at be been being but by can could did do does doing for from had has have having he her here him "
+    "his how i if in into is it its itself just me my no nor not of off on or our out over own she should so some such "
+    "than that the their them then there these they this those to too up was we were what when where which while who "
+    "whom whose why will with would you your s t d ll m re ve please tell know name called known".split()
+)
+_NEGATIONS = frozenset(
+    "not no never nor neither nobody nothing without isn wasn aren weren doesn didn don hasn".split()
+)
+_AUXILIARIES = frozenset(
+    "is are was were do does did has have had can could will would should am may might must isn wasn aren didn".split()
+)
+_WH = {"who": 1, "whom": 1, "whose": 2, "what": 3, "which": 4, "where": 5, "when": 6, "how": 7, "why": 8}
+_WH_YES_NO, _WH_MANY = 9, 10
+_ASKS_FOR = {1: 1, 5: 2, 6: 3, 10: 4}  # person, place, time, amount
+_TIME_WORDS = frozenset("year date day month century time age".split())
+_PLACE_WORDS = frozenset("city country place location continent town nation state region area".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text cut into words; the tuples run in parallel."""
+
+    text: str
+    words: tuple[str, ...]
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    capital: tuple[bool, ...]
+    """Begins with an upper-case letter or digit."""
+    sentence: tuple[int, ...]
+    """Number of the sentence a word stands in."""
+    first: tuple[bool, ...]
+    """First word of its sentence, where a capital says nothing."""
+
+
+@lru_cache(maxsize=65536)
+def fold(word: str) -> str:
+    """Return ``word`` without accents and case.
+
+    >>> fold("Köstermeyer")
+    'kostermeyer'
+    """
+    if word.isascii():
+        return word.lower()
+    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c)).casefold()
+
+
+@lru_cache(maxsize=65536)
+def read(text: str) -> Words:
+    """Cut ``text`` into words.
+
+    >>> read("What's France's capital? Tell me.").words
+    ('what', 'france', 'capital', 'tell', 'me')
+    """
+    breaks = [m.end() for m in _SENTENCE_END.finditer(text)]
+    words, starts, ends, capital, sentence, first = [], [], [], [], [], []
+    at, last = 0, -1
+    for m in _WORD.finditer(text):
+        raw, start = m.group(), m.start()
+        if raw in ("s", "S") and start and text[start - 1] in "'’":
+            continue
+        while at < len(breaks) and breaks[at] <= start:
+            at += 1
+        words.append(fold(raw))
+        starts.append(start)
+        ends.append(m.end())
+        capital.append(raw[0].isupper() or raw[0].isdigit())
+        sentence.append(at)
+        first.append(at != last)
+        last = at
+    return Words(text, tuple(words), tuple(starts), tuple(ends), tuple(capital), tuple(sentence), tuple(first))
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str) -> str:
+    """Return ``word`` without the commonest English endings.
+
+    >>> stem("founded"), stem("founder"), stem("cities"), stem("is")
+    ('found', 'found', 'city', 'is')
+    """
+    for ending, instead in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: len(word) - len(ending)] + instead
+    return word
+
+
+_ENDINGS = (
+    ("ies", "y"),
+    ("sses", "ss"),
+    ("ating", "at"),
+    ("ation", "at"),
+    ("ators", "at"),
+    ("ator", "at"),
+    ("ated", "at"),
+    ("ates", "at"),
+    ("ate", "at"),
+    ("ing", ""),
+    ("ed", ""),
+    ("ers", ""),
+    ("er", ""),
+    ("ors", ""),
+    ("or", ""),
+    ("es", ""),
+    ("s", ""),
+    ("e", ""),
+)
+
+
+class WordWeights:
+    """How much a word says: inverse document frequency of running English, in nats; an unknown word says most."""
+
+    def __init__(self, weights: Mapping[str, float] | None = None) -> None:
+        self._weights = dict(weights or {})
+
+    def __call__(self, word: str) -> float:
+        if word in _FUNCTION_WORDS:
+            return 0.3
+        return self._weights.get(word, _UNKNOWN_WEIGHT)
+
+    def total(self, words: Sequence[str]) -> float:
+        return sum(map(self, words))
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Where a subject stands in a query, as word numbers [start, end); end == start when nowhere."""
+
+    start: int = 0
+    end: int = 0
+    exact: bool = False
+    coverage: float = 0.0
+    """Weight of the subject's words found, over the weight of all of them."""
+    precision: float = 0.0
+    """Weight of the found words, over that of the whole name that stands there."""
+    ordered: bool = False
+    """The found words stand in the subject's order."""
+    head: bool = False
+    """The subject's first content word was found."""
+    tail: bool = False
+    """Its last one was."""
+    extra_capitals: int = 0
+    """Capitalised words that touch the found ones and belong to no subject word: "Whitney" before "Houston"."""
+
+
+_NOWHERE = Match()
+
+
+def find_subject(query: Words, subject: tuple[str, ...], weigh: WordWeights) -> Match:
+    """Find the name of ``subject`` in ``query``: exactly, or the window whose words cover it best."""
+    if not subject or not query.words:
+        return _NOWHERE
+    n = len(subject)
+    for start in range(len(query.words) - n, -1, -1):  # the last one: a lead-in comes before the question
+        if query.words[start] == subject[0] and query.words[start : start + n] == subject:
+            left, right = _touching_capitals(query, start, start + n)
+            extra = left + right
+            own = weigh.total(subject)
+            around = weigh.total(query.words[start - left : start]) + weigh.total(
+                query.words[start + n : start + n + right]
+            )
+            return Match(start, start + n, True, 1.0, own / (own + around), True, True, True, extra)
+    partner = [_partner(word, subject) for word in query.words]  # which subject word, or -1
+    hits = [i for i, p in enumerate(partner) if p >= 0 and weigh(subject[p]) > 0.5]
+    if not hits:
+        return _NOWHERE
+    total = weigh.total(subject)
+    best, best_value = (0, 0), -1.0
+    for a, start in enumerate(hits):
+        found: set[int] = set()
+        value = 0.0
+        for end in hits[a:]:
+            if end - start > n + 3 or query.sentence[end] != query.sentence[start]:
+                break
+            p = partner[end]
+            if p not in found:
+                found.add(p)
+                value += weigh(subject[p])
+            score = value - 0.05 * (end - start)
+            if score >= best_value:
+                best, best_value = (start, end + 1), score
+    start, end = best
+    found_words = list(dict.fromkeys(p for p in partner[start:end] if p >= 0))
+    content = [i for i, word in enumerate(subject) if weigh(word) > 0.5] or list(range(n))
+    left, right = _touching_capitals(query, start, end)
+    inside = sum(1 for i in range(start, end) if partner[i] < 0 and query.words[i] not in _FUNCTION_WORDS)
+    weight_found = sum(weigh(subject[p]) for p in found_words)
+    whole = weight_found + sum(weigh(query.words[i]) for i in range(start - left, end + right) if partner[i] < 0)
+    return Match(
+        start - left,
+        end + right,
+        False,
+        weight_found / total,
+        weight_found / whole,
+        found_words == sorted(found_words),
+        content[0] in found_words,
+        content[-1] in found_words,
+        left + right + inside,
+    )
+
+
+def _partner(word: str, subject: tuple[str, ...]) -> int:
+    if word in subject:
+        return subject.index(word)
+    if len(word) >= 4 and word not in _FUNCTION_WORDS:
+        for i, other in enumerate(subject):
+            if len(other) >= 4 and _nearly(word, other):
+                return i
+    return -1
+
+
+@lru_cache(maxsize=262144)
+def _nearly(a: str, b: str) -> bool:
+    """One slip apart (a letter changed, missing, added, or two swapped), or the same but for an ending."""
+    if abs(len(a) - len(b)) > 3 or a[0] != b[0]:
+        return False
+    if a.isdigit() or b.isdigit():
+        return False
+    same = 0
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            break
+        same += 1
+    if same >= 4 and same >= max(len(a), len(b)) - 2:
+        return True
+    if min(len(a), len(b)) < 5 or abs(len(a) - len(b)) > 1:
+        return False
+    if len(a) == len(b):
+        differ = [i for i in range(len(a)) if a[i] != b[i]]
+        return len(differ) == 1 or (
+            len(differ) == 2
+            and differ[1] == differ[0] + 1
+            and a[differ[0]] == b[differ[1]]
+            and a[differ[1]] == b[differ[0]]
+        )
+    short, long = sorted((a, b), key=len)
+    return any(long[:i] + long[i + 1 :] == short for i in range(len(long)))
+
+
+def _touching_capitals(query: Words, start: int, end: int) -> tuple[int, int]:
+    """How many capitalised words touch [start, end) on the left and on the right, in the same sentence."""
+    left = right = 0
+    while (
+        start - left - 1 >= 0
+        and query.capital[start - left - 1]
+        and query.sentence[start - left - 1] == query.sentence[start]
+        and query.starts[start - left] - query.ends[start - left - 1] <= 2
+        and not _parts(query, start - left - 1)
+        and query.words[start - left - 1] not in _FUNCTION_WORDS
+    ):
+        left += 1
+    while (
+        end + right < len(query.words)
+        and query.capital[end + right]
+        and query.sentence[end + right] == query.sentence[end - 1]
+        and query.starts[end + right] - query.ends[end + right - 1] <= 2
+        and not _parts(query, end + right - 1)
+        and query.words[end + right] not in _FUNCTION_WORDS
+    ):
+        right += 1
+    return left, right
+
+
+def _parts(query: Words, i: int) -> bool:
+    """A comma, colon or semicolon stands after word i."""
+    return query.text[query.ends[i] : query.ends[i] + 1] in (",", ":", ";", ")", "(")
+
+
+@dataclass(frozen=True, slots=True)
+class EditText:
+    """An edit made ready for comparison; see ``read_edit``."""
+
+    edit: Edit
+    prompt: Words
+    """The prompt, or the statement when there is none."""
+    subjects: tuple[tuple[str, ...], ...]
+    """The subject's words, then each alias's; empty for a free fact."""
+    relation: str
+    """Prompt (or statement) with the subject taken out: the text to encode."""
+    relation_words: tuple[str, ...]
+    statement_words: frozenset[str]
+    target: tuple[str, ...]
+    before_subject: int
+    """Words of the prompt before its subject; -1 when it does not stand there."""
+    wh: int
+
+
+@lru_cache(maxsize=32768)
+def _read_edit(statement: str, prompt: str, subject: str, target: str, aliases: tuple[str, ...]) -> tuple[object, ...]:
+    words = read(prompt or statement)
+    subjects = tuple(s for s in dict.fromkeys(read(name).words for name in (subject, *aliases)) if s)
+    before = -1
+    relation, relation_words = words.text, words.words
+    for name in subjects:
+        at = _exactly(words.words, name)
+        if at >= 0:
+            before = at
+            relation = without(words, at, at + len(name))
+            relation_words = words.words[:at] + words.words[at + len(name) :]
+            break
+    statement_words = frozenset(stem(w) for w in read(statement).words)
+    return words, subjects, relation, relation_words, statement_words, read(target).words, before, _wh(words, 0)
+
+
+def read_edit(edit: Edit) -> EditText:
+    """Return ``edit`` with its texts cut, its subject found in its prompt and taken out."""
+    parts = _read_edit(edit.statement, edit.prompt, edit.subject, edit.target_new, edit.aliases)
+    return EditText(edit, *parts)  # type: ignore[arg-type]
+
+
+def _exactly(words: tuple[str, ...], name: tuple[str, ...]) -> int:
+    n = len(name)
+    for start in range(len(words) - n, -1, -1):
+        if words[start] == name[0] and words[start : start + n] == name:
+            return start
+    return -1
+
+
+def without(words: Words, start: int, end: int, low: int = 0, high: int | None = None) -> str:
+    """Return the text of words [low, high) with words [start, end) replaced by the placeholder.
+
+    >>> without(read("Who founded Acme Corp?"), 2, 4)
+    'Who founded X?'
+    """
+    text = words.text
+    begin = words.starts[low] if low > 0 else 0
+    finish = len(text) if high is None or high >= len(words.words) else words.starts[high]
+    return f"{text[begin : words.starts[start]]}{PLACEHOLDER}{text[words.ends[end - 1] : finish]}".strip()
+
+
+def parts(text: str) -> list[str]:
+    """Return the pieces of ``text`` that are judged one by one: the text itself up to 48 words, else its sentences.
+
+    A sentence of more than 48 words is cut into windows that overlap by a quarter. Of a very long text the first 16
+    and the last 48 pieces are judged, out of its first and last 20,000 characters.
+    """
+    if len(text) <= _ALWAYS_WHOLE or len(text) <= 4 * _LONG_TEXT and len(read(text).words) <= LONG_QUERY:
+        return [text]
+    pieces: list[str] = []
+    sections = [text] if len(text) <= 2 * _LONG_TEXT else [text[:_LONG_TEXT], text[-_LONG_TEXT:]]
+    for section in sections:
+        words = read(section)
+        low = 0
+        while low < len(words.words):
+            high = low
+            while high < len(words.words) and words.sentence[high] == words.sentence[low]:
+                high += 1
+            # A sentence of one or two words belongs to what follows it.
+            while high - low < 3 and high < len(words.words):
+                number = words.sentence[high]
+                while high < len(words.words) and words.sentence[high] == number:
+                    high += 1
+            for start in range(low, max(high - LONG_QUERY // 4, low + 1), LONG_QUERY - LONG_QUERY // 4):
+                end = min(start + LONG_QUERY, high)
+                finish = len(section) if end == len(words.words) else words.starts[end]
+                pieces.append(section[words.starts[start] : finish].strip())
+            low = high
+    if len(pieces) > 64:
+        pieces = pieces[:16] + pieces[-48:]
+    return list(dict.fromkeys(pieces)) or [text]
+
+
+def _wh(words: Words, low: int) -> int:
+    """Which question word leads: its number in ``_WH``, 9 for a yes/no question, 10 for how many, 0 for none."""
+    tokens = words.words[low : low + 60]
+    if not tokens:
+        return 0
+    if tokens[0] in _AUXILIARIES:
+        return _WH_YES_NO
+    asked = words.text.rstrip().endswith("?")
+    for i, token in enumerate(tokens):
+        if token in _WH and (i <= 3 or asked):
+            if (
+                token == "how"
+                and i + 1 < len(tokens)
+                and tokens[i + 1] in ("many", "much", "long", "old", "far", "tall")
+            ):
+                return _WH_MANY
+            return _WH[token]
+    return 0
+
+
+def _asks_for(wh: int, relation: Sequence[str]) -> int:
+    """What kind of answer a question wants: 1 person, 2 place, 3 time, 4 amount, 0 not said."""
+    if wh in _ASKS_FOR:
+        return _ASKS_FOR[wh]
+    words = set(relation)
+    if words & _TIME_WORDS:
+        return 3
+    if words & _PLACE_WORDS:
+        return 2
+    return 0
+
+
+NAMES: tuple[str, ...] = (
+    # the whole texts
+    "cos_statement",
+    "cos_prompt",
+    "cos_clause_prompt",
+    # the relation, subject taken out
+    "cos_relation",
+    "cos_relation_crop",
+    "cos_relation_best",
+    "cos_relation_learnt",
+    "relation_overlap",
+    "relation_missing",
+    "relation_missing_max",
+    "query_extra",
+    "query_extra_max",
+    "query_extra_count",
+    "statement_cover",
+    # the subject
+    "has_subject",
+    "has_prompt",
+    "subject_exact",
+    "subject_coverage",
+    "subject_precision",
+    "subject_ordered",
+    "subject_head",
+    "subject_tail",
+    "subject_extra_capitals",
+    "subject_trigrams",
+    "subject_words",
+    "subject_weight",
+    "subject_in_prompt",
+    # what else is said
+    "foreign_capitals",
+    "foreign_numbers",
+    "numbers_missing",
+    "negation_differs",
+    "target_in_query",
+    "query_wh",
+    "edit_wh",
+    "asks_same",
+    "asks_other",
+    "query_words",
+    "clause_words",
+    "words_before_clause",
+    "prompt_words",
+    "ends_with_question",
+    "lower_case",
+    # against the rivals
+    "rival_cos_statement",
+    "rival_cos_prompt",
+    "rival_cos_relation",
+    "rival_coverage",
+    "rival_blend",
+    "rival_trigrams",
+    "same_subject_rivals",
+)
+COLUMN = {name: i for i, name in enumerate(NAMES)}
+DENSE = tuple(n for n in NAMES if "cos_" in n) + ("rival_blend",)
+"""Columns that need the encoder the weights were trained with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A query and one candidate, its subject found; what must still be encoded is named here."""
+
+    query: Words
+    edit: EditText
+    match: Match
+    low: int
+    high: int
+    """Words [low, high) are the clause that holds the subject."""
+    clause: str
+    relation: str
+    """The clause with the subject taken out."""
+    crop: str
+    """The same, cut to as many words before the subject as the prompt has."""
+
+
+def pair_up(query_text: str, edit: Edit, weigh: WordWeights) -> Pair:
+    """Find the edit's subject in the query and name the texts whose vectors are compared."""
+    query, ready = read(query_text), read_edit(edit)
+    match = _NOWHERE
+    for name in ready.subjects:
+        found = find_subject(query, name, weigh)
+        if (found.exact, found.coverage * found.precision) > (match.exact, match.coverage * match.precision):
+            match = found
+    low, high = _clause(query, match)
+    if match.end == match.start:
+        clause = _between(query, low, high)
+        return Pair(query, ready, match, low, high, clause, clause, clause)
+    clause = _between(query, low, high)
+    relation = without(query, match.start, match.end, low, high)
+    crop_from = low
+    if ready.before_subject >= 0 and match.start - low > ready.before_subject + 4:
+        crop_from = match.start - ready.before_subject
+    crop = relation if crop_from == low else without(query, match.start, match.end, crop_from, high)
+    return Pair(query, ready, match, low, high, clause, relation, crop)
+
+
+def _clause(query: Words, match: Match) -> tuple[int, int]:
+    """The sentence of the match, with the next one if the match ends its own; without a match the last sentence."""
+    if not query.words:
+        return 0, 0
+    if match.end == match.start:
+        number_low = number_high = query.sentence[-1]
+    else:
+        number_low, number_high = query.sentence[match.start], query.sentence[match.end - 1]
+    low = 0
+    while low < len(query.words) and query.sentence[low] < number_low:
+        low += 1
+    high = len(query.words)
+    while high > low and query.sentence[high - 1] > number_high:
+        high -= 1
+    if high - low <= 2 and number_low > 0 and match.end > match.start and high < len(query.words):
+        high = len(query.words)
+    # A sentence of one or two words ("Mr. X", "No. 5") is no clause of its own.
+    while low > 0 and high - low < 3:
+        number_low -= 1
+        while low > 0 and query.sentence[low - 1] >= number_low:
+            low -= 1
+        if number_low < 0:
+            break
+    return low, high
+
+
+def _between(query: Words, low: int, high: int) -> str:
+    if not query.words:
+        return query.text.strip()
+    begin = query.starts[low] if low > 0 else 0
+    finish = len(query.text) if high >= len(query.words) else query.starts[high]
+    return query.text[begin:finish].strip()
+
+
+def evidence(
+    pairs: Sequence[Pair],
+    cosines: NDArray[np.float64],
+    weigh: WordWeights,
+) -> Matrix:
+    """Return the evidence on all candidates of one query, shape (candidates, len(NAMES)), float64.
+
+    Args:
+        pairs: one for each candidate.
+        cosines: shape (candidates, 6): query with statement, query with prompt, clause with prompt, relation with
+            relation, crop with relation, learnt relation similarity; NaN where there is no such text.
+        weigh: how much each word says.
+    """
+    rows = np.array([_alone(p, c, weigh) for p, c in zip(pairs, cosines, strict=True)], np.float64)
+    rows = rows.reshape(len(pairs), len(NAMES))
+    _against_rivals(rows, pairs)
+    return np.round(rows, 5)
+
+
+def _alone(pair: Pair, cosines: NDArray[np.float64], weigh: WordWeights) -> list[float]:
+    query, ready, match = pair.query, pair.edit, pair.match
+    nan = float("nan")
+    clause_words = query.words[pair.low : pair.high]
+    inside = range(match.start, match.end)
+    relation = [query.words[i] for i in range(pair.low, pair.high) if i not in inside]
+    content_query = {stem(w): w for w in relation if w not in _FUNCTION_WORDS}
+    content_edit = {stem(w): w for w in ready.relation_words if w not in _FUNCTION_WORDS}
+    target = {stem(w) for w in ready.target}
+    shared = content_query.keys() & content_edit.keys()
+    w_shared = sum(weigh(content_edit[s]) for s in shared)
+    missing = [weigh(w) for s, w in content_edit.items() if s not in shared and s not in target]
+    extra = [weigh(w) for s, w in content_query.items() if s not in shared and s not in target]
+    extra_far = [weigh(w) for s, w in content_query.items() if s not in ready.statement_words]
+    cover = [weigh(w) for s, w in content_query.items() if s in ready.statement_words]
+    subject = ready.subjects[0] if ready.subjects else ()
+    edit_words = {w for name in ready.subjects for w in name} | set(ready.prompt.words) | set(ready.target)
+    edit_words |= {w for w in read(ready.edit.statement).words}
+    foreign = [
+        i
+        for i in range(pair.low, pair.high)
+        if query.capital[i]
+        and not query.first[i]
+        and i not in inside
+        and query.words[i] not in edit_words
+        and not query.words[i].isdigit()
+        and query.words[i] not in _FUNCTION_WORDS
+    ]
+    query_numbers = {w for w in clause_words if w[0].isdigit()}
+    edit_numbers = {w for w in edit_words if w[0].isdigit()}
+    asked_numbers = {w for w in (*ready.prompt.words, *subject) if w[0].isdigit()}
+    if not ready.edit.prompt:
+        asked_numbers = set()
+    name_there = "".join(query.words[match.start : match.end])
+    trigrams = _trigram_share("".join(subject), name_there) if subject else nan
+    target_words = [w for w in ready.target if w not in _FUNCTION_WORDS]
+    in_query = set(query.words)
+    target_share = (
+        sum(weigh(w) for w in target_words if w in in_query) / max(weigh.total(target_words), 1e-9)
+        if target_words
+        else nan
+    )
+    wh = _wh(query, pair.low)
+    asks, asked = _asks_for(wh, relation), _asks_for(ready.wh, ready.relation_words)
+    total = w_shared + sum(missing) + sum(extra)
+    return [
+        float(cosines[0]),
+        float(cosines[1]),
+        float(cosines[2]),
+        float(cosines[3]),
+        float(cosines[4]),
+        float(np.fmax(cosines[3], cosines[4])),
+        float(cosines[5]),
+        w_shared / total if total else 1.0,
+        sum(missing),
+        max(missing, default=0.0),
+        sum(extra),
+        max(extra, default=0.0),
+        float(len(extra)),
+        sum(cover) / max(sum(cover) + sum(extra_far), 1e-9) if content_query else 1.0,
+        float(bool(subject)),
+        float(bool(ready.edit.prompt)),
+        float(match.exact) if subject else nan,
+        match.coverage if subject else nan,
+        match.precision if subject else nan,
+        float(match.ordered) if subject else nan,
+        float(match.head) if subject else nan,
+        float(match.tail) if subject else nan,
+        float(match.extra_capitals) if subject else nan,
+        trigrams,
+        float(len(subject)) if subject else nan,
+        weigh.total(subject) if subject else nan,
+        float(ready.before_subject) if subject else nan,
+        float(len(foreign)),
+        float(len(query_numbers - edit_numbers)),
+        float(len(asked_numbers - set(query.words))),
+        float(bool(_NEGATIONS & set(clause_words)) != bool(_NEGATIONS & set(ready.prompt.words))),
+        target_share,
+        float(wh),
+        float(ready.wh),
+        float(asks == asked != 0),
+        float(asks != asked and asks != 0 and asked != 0),
+        float(len(query.words)),
+        float(len(clause_words)),
+        float(pair.low),
+        float(len(ready.prompt.words)),
+        float(query.text.rstrip().endswith("?")),
+        float(not any(c.isupper() for c in query.text)),
+        nan,
+        nan,
+        nan,
+        nan,
+        nan,
+        nan,
+        nan,
+    ]
+
+
+def _against_rivals(rows: Matrix, pairs: Sequence[Pair]) -> None:
+    """Fill the ``rival_…`` columns: own value less the best other candidate's; a lone candidate has no rival (NaN)."""
+    c = COLUMN
+    coverage = np.nan_to_num(rows[:, c["subject_coverage"]]) * np.nan_to_num(rows[:, c["subject_precision"]], nan=1.0)
+    blend = np.nan_to_num(rows[:, c["cos_relation_best"]]) + coverage
+    compared = {
+        "rival_cos_statement": rows[:, c["cos_statement"]],
+        "rival_cos_prompt": rows[:, c["cos_prompt"]],
+        "rival_cos_relation": rows[:, c["cos_relation_best"]],
+        "rival_coverage": coverage,
+        "rival_blend": blend,
+        "rival_trigrams": rows[:, c["subject_trigrams"]],
+    }
+    if len(rows) > 1:
+        for name, values in compared.items():
+            known = np.nan_to_num(values, nan=-1.0)
+            order = np.sort(known)
+            best_other = np.where(known == order[-1], order[-2], order[-1])
+            rows[:, c[name]] = known - best_other
+    subjects = [p.edit.subjects[0] if p.edit.subjects else None for p in pairs]
+    for i, subject in enumerate(subjects):
+        rows[i, c["same_subject_rivals"]] = sum(s == subject for s in subjects) - 1.0 if subject else 0.0
+
+
+@lru_cache(maxsize=65536)
+def _trigrams(text: str) -> frozenset[str]:
+    around = f"  {text} "
+    return frozenset(around[i : i + 3] for i in range(len(around) - 2))
+
+
+def _trigram_share(a: str, b: str) -> float:
+    if not a or not b:
+        return 0.0
+    x, y = _trigrams(a), _trigrams(b)
+    return len(x & y) / len(x | y)
+
+
+__all__ = [
+    "COLUMN",
+    "DENSE",
+    "NAMES",
+    "EditText",
+    "Match",
+    "Pair",
+    "WordWeights",
+    "Words",
+    "evidence",
+    "find_subject",
+    "fold",
+    "pair_up",
+    "parts",
+    "read",
+    "read_edit",
+    "stem",
+    "without",
+]

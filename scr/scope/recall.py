@@ -1,0 +1,72 @@
+"""Which edits could govern a query? Dense neighbours of its keys, and every edit whose subject the text names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from memory_store.edit import DEFAULT_NAMESPACE
+from scr.protocols import Candidate, Encoder
+from scr.scope.features import parts
+
+if TYPE_CHECKING:
+    from memory_store.store import EditStore
+
+KINDS = ("prompt", "statement")
+DEFAULT_K = 4
+_TIES = 4
+
+
+def recall(
+    store: EditStore,
+    encoder: Encoder,
+    queries: Sequence[str],
+    *,
+    namespace: str = DEFAULT_NAMESPACE,
+    as_of: str | datetime | None = None,
+    k: int = DEFAULT_K,
+) -> list[list[Candidate]]:
+    """Return each query's candidates, nearest first.
+
+    They are the ``k`` nearest edits by prompt key, the ``k`` nearest by statement key (all that tie with the last of
+    them included, so that the order of writing decides nothing), and the edits whose subject or alias the text names.
+    A long text is searched part by part; its scores are those of its nearest part. One call encodes the whole batch.
+    """
+    cut = [parts(query) for query in queries]
+    texts = [part for pieces in cut for part in pieces]
+    if not texts:
+        return [[] for _ in queries]
+    keys = encoder.encode(texts)
+    found: list[dict[str, None]] = [
+        dict.fromkeys(ids) for ids in store.mentioned(texts, namespace=namespace, as_of=as_of)
+    ]
+    for kind in KINDS:
+        hits_of = store.nearest(keys, k + _TIES, namespace=namespace, kind=kind, as_of=as_of)
+        for row, hits in enumerate(hits_of):
+            for hit in hits:
+                if hit.score >= hits[min(k, len(hits)) - 1].score:
+                    found[row][hit.edit_id] = None
+    ids = [list(row) for row in found]
+    scores = {kind: store.similarities(keys, ids, namespace=namespace, kind=kind) for kind in KINDS}
+    wanted = sorted({edit_id for row in ids for edit_id in row})
+    edits = dict(zip(wanted, store.get_many(wanted, namespace=namespace), strict=True))
+    candidates = []
+    row = 0
+    for pieces in cut:
+        best: dict[str, dict[str, float]] = {}
+        for at in range(row, row + len(pieces)):
+            for column, edit_id in enumerate(ids[at]):
+                of_edit = best.setdefault(edit_id, {})
+                for kind in KINDS:
+                    if kind == "prompt" and not edits[edit_id].prompt:
+                        continue  # a free fact is not asked in any one way
+                    of_edit[kind] = max(of_edit.get(kind, -1.0), scores[kind][at][column])
+        row += len(pieces)
+        of_query = [Candidate(edits[edit_id], of_edit) for edit_id, of_edit in best.items()]
+        of_query.sort(key=lambda c: (-max(c.scores.values(), default=-1.0), c.edit.edit_id))
+        candidates.append(of_query)
+    return candidates
+
+
+__all__ = ["DEFAULT_K", "KINDS", "recall"]
