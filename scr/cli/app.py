@@ -200,7 +200,8 @@ def _unknown(name: str, args: Sequence[str], known: Sequence[str]) -> str:
     if not name.strip():
         return 'the question is empty; try: scr "What is the capital of France?"'
     near = difflib.get_close_matches(name.lower(), known, n=1)
-    if len(args) > 1 and not near and not any(a.startswith("-") for a in args):
+    unquoted = args[-1].endswith("?") or not near
+    if len(args) > 1 and unquoted and not any(" " in a or a.startswith("-") for a in args):
         return f'no such command {name!r}; put a question in quotes: scr "{" ".join(args)[:60]}"'
     if near:
         return f"no such command {name!r}, did you mean {near[0]!r}? (a question needs quotes or a '?')"

@@ -36,19 +36,29 @@ def existing_store(session: Session) -> "EditStore | None":
         NothingFoundError: a store was named that is not there.
         StoreError: it cannot be opened.
     """
-    from scr.build import open_store
-
     settings = session.settings
     if not os.path.lexists(settings.store):
         if session.chose("store"):
             raise NothingFoundError(f'no store at {settings.store}; check -s/SCR_STORE, or make it: scr add "…"')
         return None
-    return open_store(settings, create=False)
+    return open_store(settings.store)
+
+
+def open_store(path: Path, *, create: bool = False) -> "EditStore":
+    """The store without an encoder; loads nothing but sqlite3, which scr.build would."""
+    from memory_store.store import EditStore
+
+    return EditStore.open(path, create=create)
 
 
 def readable(session: Session, settings: "Settings") -> "Settings":
-    """``settings`` for a command that only reads: a store that is not there is an empty one, and is not made."""
+    """``settings`` for a command that only reads: a store that is not there is an empty one, and is not made.
+
+    Raises:
+        StoreError: it is there and cannot be read; said before anything is loaded.
+    """
     if os.path.lexists(settings.store):
+        open_store(settings.store).close()
         return settings
     if session.chose("store"):
         session.warn(f"no store at {settings.store}; answering without facts")
@@ -70,10 +80,11 @@ def open_model(session: Session, *, near_misses: int, scope: str | None = None) 
 
 
 def open_editor(session: Session, settings: "Settings") -> "RetrievalEditor":
+    """Store and encoder, to add and to search; nothing is decided here, so no decider's weights are loaded."""
     from scr.build import build_editor
 
     quiet_libraries(session)
-    return build_editor(settings)
+    return build_editor(replace(settings, scope="cosine"))
 
 
 def nothing_in(namespace: str, store: "EditStore | None") -> str:

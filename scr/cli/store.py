@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scr.cli.opening import NothingFoundError, existing_store
+from scr.cli.opening import NothingFoundError, existing_store, open_store
 from scr.cli.options import Group, Session, pass_session
 from scr.cli.output import fields, one_line, table
 
@@ -37,11 +37,9 @@ def store() -> None:
 @pass_session
 def init(session: Session) -> None:
     """Make an empty store; one that is there already is left as it is."""
-    from scr.build import open_store
-
     path = session.settings.store
     there = os.path.lexists(path)
-    open_store(session.settings, create=True).close()
+    open_store(path, create=True).close()
     session.print(
         "scr.store.init/1",
         {"path": str(path), "created": not there},

@@ -31,16 +31,15 @@ def checked(text: str, what: str, *, empty: str | None = None) -> str:
 
 
 def question(argument: str | None) -> str:
-    """The question from the line, or from standard input where it is ``-`` or left out.
+    """The question from the line, or from standard input where it is ``-``.
 
     Raises:
         InvalidEditError: it is empty, too long, or no text.
     """
     example = 'try: scr ask "What is the capital of France?"'
     if argument is None:
-        if sys.stdin is None or sys.stdin.isatty():
-            raise click.UsageError(f"no question given; {example}")
-        argument = "-"
+        # Not read from a pipe unasked: who inherits an open one would wait for ever.
+        raise click.UsageError(f"no question given; {example}")
     if argument == "-":
         text = stdin_text(f"a question; {example}").strip()
         what = "the question on standard input"
