@@ -1,0 +1,402 @@
+"""How is the pocket model made? ``python -m scr.pocket.train --out DIR [--resume]`` trains it from nothing.
+
+Tokenizer, weights and chat template come out as a Hugging Face folder. The stream of samples depends on the seed and
+the chunk number alone, so a run that was stopped and resumed gives the weights of an unbroken one. A share of the
+samples swaps the residual state at the last subject token, after a middle block, between two texts of one relation,
+and the answer follows the state: what the model knows about a subject then sits where locate-and-edit methods look.
+"""
+
+import argparse
+import json
+import logging
+import os
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.nn.functional import cross_entropy
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+
+from scr.pocket.data import MIX, Generator, Sample, stream
+from scr.pocket.facts import load_facts
+
+log = logging.getLogger(__name__)
+
+SYSTEM, USER, ASSISTANT, END, PAD = "<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
+_ROLES = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+# The next segment's first word then has its space, so that a name has the same tokens at the start of a quoted fact,
+# on a new line and inside a sentence: what is copied is the same sequence everywhere.
+_WORD_STARTS = ("\n", "\n\n", '- "')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """One training run."""
+
+    seed: int = 0
+    vocab_size: int = 4096
+    layers: int = 5
+    width: int = 256
+    heads: int = 8
+    tokens: int = 14_000_000
+    """All tokens that are seen, padding not counted."""
+    reading_tokens: int = 1_500_000
+    """Of these, the tokens of the first phase, where nearly all samples are about reading."""
+    batch_tokens: int = 4096
+    """Tokens in a batch, padding counted."""
+    chunk: int = 1024
+    """Samples that are sorted by length together; checkpoints fall between chunks."""
+    learning_rate: float = 3e-3
+    final_share: float = 0.4
+    """The last share of the tokens, over which the learning rate falls to a fiftieth."""
+    warmup_tokens: int = 200_000
+    weight_decay: float = 0.02
+    swap_layers: tuple[int, ...] = (1, 2, 3)
+    """Blocks after which states are swapped; one is drawn per batch."""
+    compile: bool = False
+    """Compile the blocks: about half faster, for runs of more than a few minutes."""
+    checkpoint_minutes: float = 3.0
+    mixes: dict[str, dict[str, float]] = field(default_factory=lambda: MIX)
+
+
+# --- tokenizer -------------------------------------------------------------------------------------------------
+
+
+def train_tokenizer(texts: Iterator[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE with single digits, so that numbers are copied digit by digit."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=True),
+            pre_tokenizers.Split(Regex(r"\d"), "isolated"),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    special = [PAD, END, SYSTEM, USER, ASSISTANT]
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - len(_WORD_STARTS),
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_tokens([AddedToken(t, normalized=False) for t in _WORD_STARTS])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=END,
+        additional_special_tokens=[SYSTEM, USER, ASSISTANT],
+        model_input_names=["input_ids", "attention_mask"],
+        chat_template=CHAT_TEMPLATE,
+        clean_up_tokenization_spaces=False,
+        model_max_length=1024,
+    )
+
+
+def tokenizer_texts(generator: Generator, seed: int, count: int) -> Iterator[str]:
+    """Training samples as plain text, and every fact's names, for the tokenizer."""
+    samples = stream(generator, {**MIX["all"], "recalling": 1.0}, random.Random(f"tokenizer-{seed}"))
+    for fact in generator.facts:
+        yield f" {fact.subject} {fact.object}"
+        yield f" {fact.subject} {fact.object}"
+    for _ in range(count):
+        for sample in next(samples)[1]:
+            yield from (" " + content for _, content in sample.turns)
+
+
+# --- samples to tensors ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One encoded sample."""
+
+    ids: list[int]
+    learn: list[int]
+    """Positions of answer tokens (each is predicted from the position before)."""
+    subject: int
+    """Position of the last subject token where states are to be swapped, else -1."""
+
+
+def encode(tokenizer: PreTrainedTokenizerFast, sample: Sample) -> Row:
+    """The token ids of a sample as the chat template (or a raw prompt and its continuation) gives them."""
+    backend: Tokenizer = tokenizer.backend_tokenizer
+    end = tokenizer.eos_token_id
+    ids: list[int] = []
+    learn: list[int] = []
+    subject = -1
+    for number, (role, content) in enumerate(sample.turns):
+        if sample.chat:
+            ids.append(tokenizer.convert_tokens_to_ids(_ROLES[role]))
+        answer = role == "assistant"
+        text = f" {content}" if answer and not sample.chat else content
+        encoding = backend.encode(text, add_special_tokens=False)
+        start = len(ids)
+        ids += encoding.ids
+        last = number == len(sample.turns) - 1
+        if sample.chat or answer:
+            ids.append(end)
+        if answer and (last or not sample.learn_last_only):
+            learn += range(start, len(ids))
+        if sample.exchange is not None and role == "user":
+            subject = start + last_token_of(sample.exchange.subject, content, encoding.offsets)
+    return Row(ids, learn, subject)
+
+
+def last_token_of(subject: str, text: str, offsets: Sequence[tuple[int, int]]) -> int:
+    """Index of the token that holds the last character of the last occurrence of ``subject`` in ``text``."""
+    at = text.rindex(subject) + len(subject) - 1
+    return next(i for i, (a, b) in enumerate(offsets) if a <= at < b)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows padded on the right to one length."""
+
+    ids: torch.Tensor  # (rows, length)
+    rows: torch.Tensor  # (answer tokens,)
+    positions: torch.Tensor  # (answer tokens,), of the token itself
+    partner: torch.Tensor  # (rows,): whose state to take; oneself where none is swapped
+    subject: torch.Tensor  # (rows,): where
+    kinds: tuple[str, ...]
+    tokens: int
+
+
+def batches(
+    units: Sequence[tuple[str, tuple[Row, ...]]], batch_tokens: int, pad: int, rng: random.Random
+) -> list[Batch]:
+    """Units of about one length together, pairs never torn apart; the batches in random order."""
+    ordered = sorted(units, key=lambda unit: max(len(row.ids) for row in unit[1]))
+    groups: list[list[tuple[str, tuple[Row, ...]]]] = [[]]
+    rows = 0
+    for unit in ordered:
+        length = -(-max(len(row.ids) for row in unit[1]) // 8) * 8
+        if groups[-1] and (rows + len(unit[1])) * length > batch_tokens:
+            groups.append([])
+            rows = 0
+        groups[-1].append(unit)
+        rows += len(unit[1])
+    made = [_batch(group, pad) for group in groups if group]
+    rng.shuffle(made)
+    return made
+
+
+def _batch(units: Sequence[tuple[str, tuple[Row, ...]]], pad: int) -> Batch:
+    rows = [row for _, unit in units for row in unit]
+    kinds = tuple(kind for kind, unit in units for _ in unit)
+    length = -(-max(len(row.ids) for row in rows) // 8) * 8
+    partner: list[int] = []
+    for _, unit in units:
+        first = len(partner)
+        swapped = len(unit) == 2 and unit[0].subject >= 0
+        partner += [first + 1, first] if swapped else range(first, first + len(unit))
+    return Batch(
+        ids=torch.tensor([row.ids + [pad] * (length - len(row.ids)) for row in rows]),
+        rows=torch.tensor([i for i, row in enumerate(rows) for _ in row.learn]),
+        positions=torch.tensor([p for row in rows for p in row.learn]),
+        partner=torch.tensor(partner),
+        subject=torch.tensor([max(row.subject, 0) for row in rows]),
+        kinds=kinds,
+        tokens=sum(len(row.ids) for row in rows),
+    )
+
+
+# --- model -----------------------------------------------------------------------------------------------------
+
+
+def new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """The untrained model."""
+    torch.manual_seed(config.seed)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=config.vocab_size,
+            hidden_size=config.width,
+            intermediate_size=-(-config.width * 8 // 3 // 32) * 32,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.heads,
+            max_position_embeddings=1024,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            use_cache=True,
+        )
+    )
+    model.generation_config.do_sample = False
+    model.generation_config.max_new_tokens = 32
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def hidden_states(model: LlamaForCausalLM, blocks: Sequence[Any], batch: Batch, swap_after: int) -> torch.Tensor:
+    """The states before the output layer, shape (rows, length, width), states swapped after block ``swap_after``.
+
+    Padding stands on the right, so the causal mask alone is enough.
+    """
+    rows, length = batch.ids.shape
+    hidden = model.model.embed_tokens(batch.ids)
+    position_ids = torch.arange(length)[None]
+    rotary: LlamaRotaryEmbedding = model.model.rotary_emb
+    embeddings = rotary(hidden, position_ids)
+    swapped = (batch.partner != torch.arange(rows)).nonzero()[:, 0]
+    for number, block in enumerate(blocks):
+        hidden = block(hidden, attention_mask=None, position_ids=position_ids, position_embeddings=embeddings)
+        if number == swap_after and len(swapped):
+            taken = hidden[batch.partner[swapped], batch.subject[batch.partner[swapped]]]
+            hidden = hidden.index_put((swapped, batch.subject[swapped]), taken)
+    return model.model.norm(hidden)
+
+
+def loss_and_hits(model: LlamaForCausalLM, blocks: Sequence[Any], batch: Batch, swap_after: int) -> tuple[Any, Any]:
+    """Mean loss over answer tokens, and for each row whether all of its answer tokens are the most probable ones."""
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = hidden_states(model, blocks, batch, swap_after)
+        logits = model.lm_head(hidden[batch.rows, batch.positions - 1]).float()  # (answer tokens, vocab)
+    labels = batch.ids[batch.rows, batch.positions]
+    wrong = (logits.argmax(-1) != labels).float()
+    misses = torch.zeros(len(batch.ids)).index_add(0, batch.rows, wrong)
+    return cross_entropy(logits, labels), misses == 0
+
+
+# --- training --------------------------------------------------------------------------------------------------
+
+
+def optimizers(model: LlamaForCausalLM, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """Muon for the blocks' matrices, AdamW for embeddings and norms."""
+    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
+    rest = [p for n, p in model.named_parameters() if not (p.ndim == 2 and "embed" not in n)]
+    rate = config.learning_rate
+    return [
+        torch.optim.Muon(matrices, lr=rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+
+
+def rate_at(tokens: int, config: TrainConfig) -> float:
+    """The learning rate after ``tokens``: a short rise, a plateau, a straight fall at the end."""
+    left = (config.tokens - tokens) / (config.tokens * config.final_share)
+    return config.learning_rate * min(1.0, tokens / config.warmup_tokens + 0.02, max(0.02, left))
+
+
+def train(config: TrainConfig, out: Path, *, resume: bool = False, stop_after: float | None = None) -> Path:
+    """Train, with checkpoints in ``out``; return the folder ``out/model``.
+
+    ``stop_after`` (minutes) ends the run early with a checkpoint, to be resumed.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    generator = Generator(load_facts())
+    if resume and (out / "tokenizer").is_dir():
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(out / "tokenizer", local_files_only=True)
+    else:
+        tokenizer = train_tokenizer(tokenizer_texts(generator, config.seed, 12_000), config.vocab_size)
+        tokenizer.save_pretrained(out / "tokenizer")
+    model = new_model(config, tokenizer)
+    tuners = optimizers(model, config)
+    blocks = [torch.compile(b, dynamic=True) if config.compile else b for b in model.model.layers]
+    chunk = tokens = 0
+    if resume and (out / "checkpoint.pt").exists():
+        state = torch.load(out / "checkpoint.pt", weights_only=True)
+        model.load_state_dict(state["model"])
+        for tuner, saved in zip(tuners, state["tuners"], strict=True):
+            tuner.load_state_dict(saved)
+        chunk, tokens = state["chunk"], state["tokens"]
+    started = saved_at = time.monotonic()
+    first_tokens = tokens
+    pad = tokenizer.pad_token_id
+    while tokens < config.tokens:
+        rng = random.Random(f"{config.seed}-{chunk}")
+        mix = config.mixes["reading" if tokens < config.reading_tokens else "all"]
+        samples = stream(generator, mix, rng)
+        units = []
+        for _ in range(config.chunk):
+            kind, made = next(samples)
+            rows = tuple(encode(tokenizer, sample) for sample in made)
+            if max(len(row.ids) for row in rows) <= 700:
+                units.append((kind, rows))
+        hits: dict[str, list[bool]] = {}
+        losses = []
+        for batch in batches(units, config.batch_tokens, pad, rng):
+            rate = rate_at(tokens, config)
+            loss, hit = loss_and_hits(model, blocks, batch, rng.choice(config.swap_layers))
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for tuner in tuners:
+                for group in tuner.param_groups:
+                    group["lr"] = rate
+                tuner.step()
+                tuner.zero_grad()
+            tokens += batch.tokens
+            losses.append(loss.item())
+            for kind, right in zip(batch.kinds, hit.tolist(), strict=True):
+                hits.setdefault(kind, []).append(right)
+        chunk += 1
+        now = time.monotonic()
+        shares = " ".join(f"{k}={sum(v) / len(v):.2f}" for k, v in sorted(hits.items()))
+        speed = (tokens - first_tokens) / (now - started)
+        log.info("%.2fM loss %.3f lr %.1e %.0f tok/s %s", tokens / 1e6, sum(losses) / len(losses), rate, speed, shares)
+        stopping = stop_after is not None and now - started > stop_after * 60
+        if stopping or tokens >= config.tokens or now - saved_at > config.checkpoint_minutes * 60:
+            saved_at = now
+            _save_checkpoint(out, model, tuners, chunk, tokens)
+            export(model, tokenizer, config, tokens, out / "model")
+        if stopping:
+            break
+    return out / "model"
+
+
+def _save_checkpoint(
+    out: Path, model: LlamaForCausalLM, tuners: Sequence[torch.optim.Optimizer], chunk: int, tokens: int
+) -> None:
+    state = {
+        "model": model.state_dict(),
+        "tuners": [t.state_dict() for t in tuners],
+        "chunk": chunk,
+        "tokens": tokens,
+    }
+    torch.save(state, out / "checkpoint.tmp")
+    os.replace(out / "checkpoint.tmp", out / "checkpoint.pt")
+
+
+def export(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, config: TrainConfig, tokens: int, to: Path
+) -> None:
+    """Write the Hugging Face folder, weights in bfloat16 safetensors."""
+    to.mkdir(parents=True, exist_ok=True)
+    small = LlamaForCausalLM(model.config)
+    small.load_state_dict(model.state_dict())
+    small.generation_config = model.generation_config
+    small.to(torch.bfloat16).save_pretrained(to)
+    tokenizer.save_pretrained(to)
+    training = {"config": asdict(config), "tokens": tokens, "parameters": sum(p.numel() for p in small.parameters())}
+    (to / "training.json").write_text(json.dumps(training, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train the pocket model.")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the finished model")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
+    parser.add_argument("--tokens", type=int, default=TrainConfig().tokens)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--stop-after", type=float, metavar="MINUTES")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(args.threads)
+    config = replace(TrainConfig(), tokens=args.tokens, compile=not args.no_compile)
+    print(train(config, args.out, resume=args.resume, stop_after=args.stop_after))
+
+
+if __name__ == "__main__":
+    main()
