@@ -45,8 +45,16 @@ class Diagnosis:
 @click.option("--expect", metavar="TEXT", help="The answer you wanted.")
 @click.option("--as-of", metavar="TIME", help="With the facts valid at that time, such as 2026-01-01.")
 @click.option("--scope", type=click.Choice(["pair", "cosine", "llm"]), help="Who decides whether a fact governs.")
+@click.option("--max-new-tokens", type=click.IntRange(1, 8192), default=64, show_default=True, metavar="N")
 @pass_session
-def why(session: Session, question: str | None, expect: str | None, as_of: str | None, scope: str | None) -> None:
+def why(
+    session: Session,
+    question: str | None,
+    expect: str | None,
+    as_of: str | None,
+    scope: str | None,
+    max_new_tokens: int,
+) -> None:
     """Say which facts were candidates for QUESTION and on what evidence, and what to do if the answer is wrong."""
     text = read_question(question)
     if expect is not None:
@@ -56,10 +64,10 @@ def why(session: Session, question: str | None, expect: str | None, as_of: str |
     model = open_model(session, near_misses=MOST_CANDIDATES, scope=scope)
     with model.as_of(as_of) if as_of is not None else model.namespace(session.settings.namespace):
         (decision,) = model.decide([text])
-        answer = model.ask(text)
+        answer = model.ask(text, max_new_tokens=max_new_tokens)
         stored = model.editor.store.edits(session.settings.namespace, as_of=as_of)
     with model.edits_disabled():
-        alone = model.ask(text).text
+        alone = model.ask(text, max_new_tokens=max_new_tokens).text
     diagnosis = diagnose(text, decision, answer.text, alone, stored, expect)
     data = {
         "question": text,

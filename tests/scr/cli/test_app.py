@@ -123,7 +123,9 @@ def test_an_error_is_a_json_object_with_json(scr: Run) -> None:
     assert not result.stderr
 
 
-@pytest.mark.parametrize("args", [["-n", "a", "ls", "--json"], ["ls", "-n", "a", "--json"], ["--json", "ls", "-n", "a"]])
+@pytest.mark.parametrize(
+    "args", [["-n", "a", "ls", "--json"], ["ls", "-n", "a", "--json"], ["--json", "ls", "-n", "a"]]
+)
 def test_shared_options_stand_before_or_after_the_command(scr: Run, args: list[str]) -> None:
     assert json.loads(scr(*args).stdout)["namespace"] == "a"
 
@@ -233,7 +235,9 @@ def test_another_package_can_bring_a_command(scr: Run, monkeypatch: pytest.Monke
     def measure() -> None:
         click.echo("measured")
 
-    _provide(monkeypatch, SimpleNamespace(module="elsewhere.cli", value="elsewhere.cli:m", dist=None, load=lambda: measure))
+    _provide(
+        monkeypatch, SimpleNamespace(module="elsewhere.cli", value="elsewhere.cli:m", dist=None, load=lambda: measure)
+    )
     assert scr("measure").stdout == "measured\n"
 
 

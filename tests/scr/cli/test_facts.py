@@ -33,7 +33,9 @@ def test_a_sentence_is_taken_apart_and_shown(scr: Run) -> None:
 
 def test_options_override_what_was_worked_out(scr: Run) -> None:
     (result,) = data(
-        scr("add", "Acme opened in Porto.", "--json", "--subject", "Acme", "--prompt", "Acme opened in", "--target", "P")
+        scr(
+            "add", "Acme opened in Porto.", "--json", "--subject", "Acme", "--prompt", "Acme opened in", "--target", "P"
+        )
     )["results"]
     edit = result["edit"]
     assert (edit["subject"], edit["prompt"], edit["target_new"]) == ("Acme", "Acme opened in", "P")
@@ -59,14 +61,18 @@ def test_a_triple_is_a_fact(scr: Run) -> None:
 
 
 def test_a_verbatim_answer_is_stored_without_its_question(scr: Run) -> None:
-    (result,) = data(scr("add", "--verbatim", "-q", "What is the refund window?", "-a", "30 days.", "--json"))["results"]
+    (result,) = data(scr("add", "--verbatim", "-q", "What is the refund window?", "-a", "30 days.", "--json"))[
+        "results"
+    ]
     assert (result["edit"]["statement"], result["edit"]["verbatim"]) == ("30 days.", True)
 
 
 def test_every_field_can_be_given(scr: Run) -> None:
     args = "--alias,the tower,--alias,Big Acme,--source,survey,--tag,a,--tag,b,--relation,height,--id,tower"
     times = "--valid-from,2026-01-01,--valid-until,2027-01-01"
-    (result,) = data(scr("add", "The Acme tower is 300 m high.", "--json", *args.split(","), *times.split(",")))["results"]
+    (result,) = data(scr("add", "The Acme tower is 300 m high.", "--json", *args.split(","), *times.split(",")))[
+        "results"
+    ]
     edit = result["edit"]
     assert (edit["aliases"], edit["tags"]) == (["the tower", "Big Acme"], ["a", "b"])
     assert (edit["source"], edit["relation"], edit["edit_id"]) == ("survey", "height", "tower")
@@ -120,7 +126,9 @@ def test_options_about_one_fact_do_not_go_with_many(scr: Run) -> None:
 
 def test_a_dry_run_stores_nothing_and_makes_no_store(scr: Run, tmp_path: Path) -> None:
     result = scr("add", "The capital of France is Lyon.", "--dry-run")
-    assert result.exit_code == 0 and result.stdout.startswith("would be added") and "nothing was stored" in result.stderr
+    assert (
+        result.exit_code == 0 and result.stdout.startswith("would be added") and "nothing was stored" in result.stderr
+    )
     assert not (tmp_path / "data").exists()
     scr("add", "The capital of France is Paris.", "--id", "paris")
     assert "supersedes  paris" in scr("add", "The capital of France is Lyon.", "--dry-run").stdout
