@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from memory_store.errors import StoreError
+from memory_store.errors import StoreFormatError
 from memory_store.events import EventLog, VerifyReport, canonical
 from memory_store.identity import names_of
 from memory_store.records import COLUMNS, as_edit, as_json
@@ -64,39 +64,39 @@ def _disagreement(db: Database) -> tuple[int | None, str]:
 def examined(db: Database, log: EventLog, *, repair: bool) -> list[Finding]:
     """Return what is wrong; the derived table of names is rebuilt on ``repair``."""
     restore = "restore a backup, or export what can be read into a new store"
-    findings = []
-    for (line,) in db.rows("PRAGMA integrity_check(20)"):
-        if line != "ok":
-            findings.append(Finding(f"the file is damaged: {line}", restore))
-    for table, row, *_ in db.rows("PRAGMA foreign_key_check"):
-        findings.append(Finding(f"{table} row {row} belongs to no edit or event", restore))
-    report = verified(db, log, None)
-    if not report.ok:
-        findings.append(Finding(f"the event log does not verify: {report.why}", restore))
-    findings += _missing_names(db, repair)
-    findings += _missing_vectors(db)
-    return findings
+    try:
+        damage = [line for (line,) in db.rows("PRAGMA integrity_check(20)") if line != "ok"]
+        if damage:
+            return [Finding(f"the file is damaged: {line}", restore) for line in damage]
+        findings = [
+            Finding(f"row {row} of {table} belongs to no edit or event", restore)
+            for table, row, *_ in db.rows("PRAGMA foreign_key_check")
+        ]
+        with db.snapshot():
+            report = verified(db, log, None)
+        if not report.ok:
+            findings.append(Finding(f"the event log does not verify: {report.why}", restore))
+        return findings + _missing_names(db, repair) + _missing_vectors(db)
+    except StoreFormatError as error:
+        return [Finding(str(error), restore)]
 
 
 def _missing_names(db: Database, repair: bool) -> list[Finding]:
-    wanted = {
-        (edit.namespace, name, columns[0], name.count(" ") + 1)
-        for columns in db.each(f"SELECT {', '.join(COLUMNS)} FROM edits")
-        for edit in [as_edit(columns)]
-        for name in names_of(edit)
-    }
-    stored = set(db.rows("SELECT namespace, name, edit, words FROM names"))
-    if wanted == stored:
-        return []
-    if repair:
-        try:
-            with db.transaction():
-                db.execute("DELETE FROM names")
-                db.execute_many("INSERT INTO names (namespace, name, edit, words) VALUES (?, ?, ?, ?)", sorted(wanted))
-        except StoreError as error:
-            return [Finding(f"the table of names is out of date and cannot be rebuilt: {error}", "see above")]
-    fix = "scr store doctor --repair"
-    return [Finding(f"{len(wanted ^ stored)} entries of the table of names are out of date", fix, repaired=repair)]
+    with db.transaction() if repair else db.snapshot():
+        wanted = {
+            (edit.namespace, name, columns[0], name.count(" ") + 1)
+            for columns in db.each(f"SELECT {', '.join(COLUMNS)} FROM edits")
+            for edit in [as_edit(columns)]
+            for name in names_of(edit)
+        }
+        stored = set(db.rows("SELECT namespace, name, edit, words FROM names"))
+        if wanted == stored:
+            return []
+        if repair:
+            db.execute("DELETE FROM names")
+            db.execute_many("INSERT INTO names (namespace, name, edit, words) VALUES (?, ?, ?, ?)", sorted(wanted))
+    what = f"{len(wanted ^ stored)} entries of the table of names are out of date"
+    return [Finding(what, "scr store doctor --repair", repaired=repair)]
 
 
 def _missing_vectors(db: Database) -> list[Finding]:

@@ -92,7 +92,6 @@ class Database:
     def __init__(self, path: str, *, create: bool = True, timeout: float = 30.0) -> None:
         self.path = path
         self.lock = threading.RLock()
-        self._depth = 0
         new = path != IN_MEMORY and self._prepare_file(create)
         try:
             with self._translated():
@@ -173,24 +172,24 @@ class Database:
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run one statement; return the row id of an insert."""
-        with self._translated():
+        with self.lock, self._translated():
             return self._connection.execute(sql, values).lastrowid or 0
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        with self._translated():
+        with self.lock, self._translated():
             self._connection.executemany(sql, rows)
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        with self._translated():
+        with self.lock, self._translated():
             return self._connection.execute(sql, values).fetchall()
 
     def each(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Row]:
-        """Rows one by one, for results that need not fit in memory."""
+        """Rows one by one, for results that need not fit in memory; for use inside a snapshot."""
         with self._translated():
             yield from self._connection.execute(sql, values)
 
     def first(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
-        with self._translated():
+        with self.lock, self._translated():
             row: Row | None = self._connection.execute(sql, values).fetchone()
             return row
 
@@ -224,7 +223,9 @@ class Database:
     def snapshot(self) -> Iterator[None]:
         """Several reads that see one state; may be nested."""
         with self.lock:
-            if self._connection_in_transaction():
+            with self._translated():
+                nested = self._connection.in_transaction
+            if nested:
                 yield
                 return
             self.execute("BEGIN")
@@ -232,9 +233,6 @@ class Database:
                 yield
             finally:
                 self.execute("COMMIT")
-
-    def _connection_in_transaction(self) -> bool:
-        return self._connection.in_transaction
 
     def backup(self, path: str) -> None:
         """Write a consistent copy while others read and write."""

@@ -21,7 +21,7 @@ from memory_store.identity import claim_of, fold, identity_of, is_free, names_of
 from memory_store.naming import proposed_ids
 from memory_store.records import COLUMNS, as_edit, as_json, as_row
 from memory_store.sqlite import IN_MEMORY, SCHEMA_VERSION, Database, Row
-from memory_store.timeline import Window, contains, effective, instant, last_end, make_room, shown
+from memory_store.timeline import Window, contains, effective, instant, last_end, make_room, merged, shown
 from memory_store.validation import validated, validated_kind, validated_namespace
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class EditStore:
                 changes[other.row] = kept
             if ended and other.row != row:
                 superseded.append(other.edit.edit_id)
-        changes[row] = [*changes.get(row, held.windows if held else ()), window]
+        changes[row] = merged([*changes.get(row, held.windows if held else ()), window])
         batch.event("put", edit.namespace, {"edit": as_json(edit)}, row=row, windows=changes)
         edit = replace(edit, valid_from=window[0], valid_until=window[1])
         written[edit.namespace, identity] = edit, window

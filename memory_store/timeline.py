@@ -82,6 +82,21 @@ def make_room(windows: Sequence[Window], new: Window, now: str) -> tuple[list[Wi
     return kept, ended
 
 
+def merged(windows: Iterable[Window]) -> list[Window]:
+    """Return the windows in order, those that touch joined.
+
+    >>> merged([("2021", None), (None, "2020"), ("2020", "2021")])
+    [(None, None)]
+    """
+    joined: list[Window] = []
+    for window in sorted(windows, key=_start):
+        if joined and _start(window) <= _end(joined[-1]):
+            joined[-1] = (joined[-1][0], max(joined[-1], window, key=_end)[1])
+        else:
+            joined.append(window)
+    return joined
+
+
 def last_end(windows: Sequence[Window]) -> str:
     """Return when the last window ends, for comparing; nothing ends before everything."""
     return max(map(_end, windows), default="")
