@@ -69,7 +69,7 @@ def open_model(session: Session, *, near_misses: int, scope: str | None = None) 
     """The model with its memory, for a command that only reads it."""
     from scr.build import build_model
 
-    settings = readable(session, session.resolve(scope=scope))
+    settings = within_reach(session, readable(session, session.resolve(scope=scope)), with_model=True)
     quiet_libraries(session)
     if settings.model is None:
         session.say("scr: answering with the small built-in model; for another: -m MODEL, or set SCR_MODEL")
@@ -84,7 +84,19 @@ def open_editor(session: Session, settings: "Settings") -> "RetrievalEditor":
     from scr.build import build_editor
 
     quiet_libraries(session)
-    return build_editor(replace(settings, scope="cosine"))
+    return build_editor(replace(within_reach(session, settings), scope="cosine"))
+
+
+def within_reach(session: Session, settings: "Settings", *, with_model: bool = False) -> "Settings":
+    """``settings``, offline where a hub would be asked and does not answer."""
+    from scr.cli.hub import in_reach, needs_hub
+
+    offline = settings.offline or bool(os.environ.get("HF_HUB_OFFLINE"))
+    if offline or not needs_hub(settings.model if with_model else None, settings.encoder) or in_reach():
+        return settings
+    if session.verbose:
+        session.say("scr: the model hub is out of reach; using what is on this machine")
+    return replace(settings, offline=True)
 
 
 def nothing_in(namespace: str, store: "EditStore | None") -> str:
