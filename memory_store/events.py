@@ -74,6 +74,11 @@ class EventLog:
         """Return the last event at or before a moment."""
         return int(self._db.value("SELECT max(seq) FROM events WHERE time <= ?", [moment]) or 0)
 
+    def has_since(self, seq: int, kinds: tuple[str, ...]) -> bool:
+        """Whether an event of one of these kinds came after ``seq``."""
+        sql = f"SELECT 1 FROM events WHERE seq > ? AND kind IN ({','.join('?' * len(kinds))}) LIMIT 1"
+        return self._db.value(sql, (seq, *kinds)) is not None
+
     def append(
         self,
         kind: str,

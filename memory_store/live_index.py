@@ -21,10 +21,13 @@ FLOAT32 = np.dtype("<f4")
 class LiveIndex:
     """One index for one namespace and one kind of key, so that no search can reach another namespace."""
 
-    def __init__(self, db: Database, log: EventLog, namespace: str, kind: str, index: VectorIndex) -> None:
+    def __init__(
+        self, db: Database, log: EventLog, namespace: str, kind: str, empty_index: Callable[[], VectorIndex]
+    ) -> None:
         self._db, self._log = db, log
         self._namespace, self._kind = namespace, kind
-        self._index = index
+        self._empty_index = empty_index
+        self._index = empty_index()
         self._seq = -1
         self._dated: dict[int, Window] = {}
         """Windows of those rows that are not simply valid from the past on without end."""
@@ -39,6 +42,8 @@ class LiveIndex:
         last = self._log.last_seq()
         if last == self._seq:
             return
+        if self._seq >= 0 and self._log.has_since(self._seq, ("purge", "reindex")):  # these leave no windows to follow
+            self._index, self._dated, self._seq = self._empty_index(), {}, -1
         if self._seq < 0:
             condition, values = "", []
         else:
@@ -53,7 +58,7 @@ class LiveIndex:
             "SELECT v.edit, w.valid_from, w.valid_until, v.data FROM vectors v"
             " JOIN edits e ON e.row = v.edit JOIN windows w ON w.edit = v.edit"
             " WHERE e.namespace = ? AND v.kind = ? AND w.known_until IS NULL"
-            f" AND (w.valid_until IS NULL OR w.valid_until > ?){condition} ORDER BY v.edit",
+            f" AND (w.valid_until IS NULL OR w.valid_until > ?){condition}",
             [self._namespace, self._kind, moment, *values],
         )
         self._take(rows, moment)

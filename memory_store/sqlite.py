@@ -235,13 +235,19 @@ class Database:
                 self.execute("COMMIT")
 
     def backup(self, path: str) -> None:
-        """Write a consistent copy while others read and write."""
+        """Write a consistent copy to a new file while others read and write."""
+        if Path(path).exists():
+            raise StoreError(f"{path} is there already; name a new file for the backup")
+        copy = Database(path)
         with self.lock, self._translated():
-            copy = sqlite3.connect(path)
             try:
-                self._connection.backup(copy)
+                self._connection.backup(copy._connection)
             finally:
                 copy.close()
+
+    def truncate_log(self) -> bool:
+        """Move the write-ahead log into the file and empty it; return False while another process holds it."""
+        return self.path == IN_MEMORY or self.value("PRAGMA wal_checkpoint(TRUNCATE)") == 0
 
     def close(self) -> None:
         with self.lock, self._translated():

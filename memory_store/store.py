@@ -6,10 +6,12 @@ the windows in which versions are valid (``timeline.py``). Reading leaves no tra
 before vectors are needed.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -48,6 +50,15 @@ class Reverted:
     """edit_ids that no longer hold, or no longer as long."""
     reopened: tuple[str, ...]
     """edit_ids that hold again, or longer than before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What ``purge`` erased."""
+
+    edit_ids: tuple[str, ...]
+    complete: bool
+    """False while another process keeps old pages of the write-ahead log; purge again when it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +371,98 @@ class EditStore:
         what_kind = self._db.value("SELECT kind FROM events WHERE batch = ? LIMIT 1", (target,))
         return Reverted(target, what_kind, tuple(closed), tuple(reopened))
 
+    def purge(
+        self, edit_ids: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE, actor: str | None = None
+    ) -> "Purged":
+        """Erase versions for good, whatever their status: texts, keys, names, and what events say of them.
+
+        The events themselves stay, so that the chain still verifies; a purge cannot be undone. Copies made by
+        ``backup`` or export are not touched.
+
+        Raises:
+            EditNotFoundError: names the edit_ids that are unknown here; then nothing is erased.
+        """
+        edit_ids = list(dict.fromkeys([edit_ids] if isinstance(edit_ids, str) else edit_ids))
+        with self._batch(actor) as batch:
+            found = {edit_id: self._stored(namespace, edit_id) for edit_id in edit_ids}
+            missing = [edit_id for edit_id, stored in found.items() if stored is None]
+            if missing:
+                raise self._not_found(missing, namespace)
+            rows = [stored.row for stored in found.values() if stored is not None]
+            if rows:
+                self._erase(batch, namespace, rows)
+        return Purged(tuple(edit_ids), complete=self._db.truncate_log())
+
+    def _erase(self, batch: "_Batch", namespace: str, rows: list[int]) -> None:
+        events = self._db.rows_in(
+            "SELECT e.seq, p.payload FROM events e JOIN payloads p ON p.seq = e.seq WHERE e.edit IN (?)", rows
+        )
+        # What a dropped payload says of other versions is said again by the purge, so that a replay still agrees.
+        touched = {int(row) for _, payload in events for row in json.loads(payload).get("windows", {})}
+        others = {str(row): [list(window) for window in self._windows(row)] for row in sorted(touched - set(rows))}
+        for seq, _ in events:
+            self._db.execute("DELETE FROM payloads WHERE seq = ?", (seq,))
+        for row in rows:
+            for table in ("vectors", "names", "windows"):
+                self._db.execute(f"DELETE FROM {table} WHERE edit = ?", (row,))
+            self._db.execute("DELETE FROM edits WHERE row = ?", (row,))
+        batch.event("purge", namespace, {"dropped": [seq for seq, _ in events], "rows": rows, "windows": others})
+
+    def reindex(
+        self,
+        encoder: str,
+        encode: "Callable[[Sequence[Edit]], Mapping[str, Keys]]",
+        *,
+        actor: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Give every version new keys by another encoder, and name it in the store.
+
+        Encoding happens outside the transaction, so others can read and write meanwhile; an interruption leaves the
+        store as it was.
+
+        Args:
+            encoder: its fingerprint.
+            encode: edits to kind and unit rows, as for ``put``; called with at most 256 edits.
+            progress: called with how many versions are encoded, and how many there are.
+
+        Returns:
+            How many versions there are.
+        """
+        from memory_store.live_index import to_blob
+
+        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS next_vectors (edit INTEGER, kind TEXT, data BLOB)")
+        self._db.execute("DELETE FROM next_vectors")
+        done, after, width = 0, 0, None
+
+        def encode_on(batch: list[Row]) -> None:
+            nonlocal done, after, width
+            for kind, keys in self._checked(encode([as_edit(row) for row in batch]), len(batch), width).items():
+                width = keys.shape[1]
+                blobs = [(row[0], kind, to_blob(key)) for row, key in zip(batch, keys, strict=True)]
+                self._db.execute_many("INSERT INTO next_vectors VALUES (?, ?, ?)", blobs)
+            done, after = done + len(batch), batch[-1][0]
+            if progress is not None:
+                progress(done, max(done, self._db.value("SELECT count(*) FROM edits")))
+
+        sql = f"SELECT {_EDIT} FROM edits e WHERE row > ? ORDER BY row LIMIT 256"
+        while len(rows := self._db.rows(sql, (after,))) == 256:
+            encode_on(rows)
+        with self._batch(actor) as batch:
+            while rows := self._db.rows(sql, (after,)):  # the rest, and what others wrote meanwhile
+                encode_on(rows)
+            before = self.encoder
+            self._db.execute("DELETE FROM vectors")
+            self._db.execute("INSERT INTO vectors SELECT * FROM next_vectors WHERE edit IN (SELECT row FROM edits)")
+            self._db.execute("DELETE FROM meta WHERE name IN ('encoder', 'd_key')")
+            if width is not None:
+                self._name_encoder(encoder, width)
+            batch.event("reindex", DEFAULT_NAMESPACE, {"from": before, "to": encoder, "versions": done})
+        self._encoder = encoder
+        self._indexes.clear()
+        self._db.execute("DELETE FROM next_vectors")
+        return done
+
     def record(
         self,
         kind: str,
@@ -477,8 +580,8 @@ class EditStore:
 
         live = self._indexes.get((namespace, kind))
         if live is None:
-            live = LiveIndex(self._db, self._log, namespace, kind, make_index(self._index_kind, d_key))
-            self._indexes[namespace, kind] = live
+            empty_index = partial(make_index, self._index_kind, d_key)
+            live = self._indexes[namespace, kind] = LiveIndex(self._db, self._log, namespace, kind, empty_index)
         return live
 
     def _search_as_of(
@@ -611,6 +714,10 @@ class EditStore:
         with self._db.snapshot():
             return verified(self._db, self._log, expect)
 
+    def backup(self, path: str | Path) -> None:
+        """Write a consistent copy to a new file, while others read and write."""
+        self._db.backup(str(path))
+
     def doctor(self, *, repair: bool = False) -> list[Finding]:
         """Look for damage; with ``repair``, mend what can be derived again."""
         return examined(self._db, self._log, repair=repair)
@@ -673,7 +780,10 @@ class EditStore:
         self._check_encoder()
         if self.encoder is None:
             assert self._encoder is not None
-            self._db.execute("INSERT INTO meta VALUES ('encoder', ?), ('d_key', ?)", (self._encoder, str(d_key)))
+            self._name_encoder(self._encoder, d_key)
+
+    def _name_encoder(self, encoder: str, d_key: int) -> None:
+        self._db.execute("INSERT INTO meta VALUES ('encoder', ?), ('d_key', ?)", (encoder, str(d_key)))
 
     def _width_for_search(self) -> int | None:
         if self._encoder is None:
@@ -757,16 +867,20 @@ class EditStore:
             return {}
         if self._encoder is None:
             raise ConfigError("the store was opened without an encoder, so keys cannot be stored; name the encoder")
-        from memory_store.index import checked_keys
         from memory_store.live_index import to_blob
 
-        width = self.d_key
-        blobs = {}
+        checked = self._checked(keys, rows, self.d_key)
+        return {kind: [to_blob(key) for key in of_kind] for kind, of_kind in checked.items()}
+
+    def _checked(self, keys: Mapping[str, "Keys"], rows: int, width: int | None) -> dict[str, "Keys"]:
+        """Return keys that are unit rows, all of one width, by kind."""
+        from memory_store.index import checked_keys
+
+        checked: dict[str, Keys] = {}
         for kind, given in keys.items():
-            checked = checked_keys(given, rows, width, f"{validated_kind(kind)} keys")
-            width = checked.shape[1]
-            blobs[kind] = [to_blob(key) for key in checked]
-        return blobs
+            checked[kind] = checked_keys(given, rows, width, f"{validated_kind(kind)} keys")
+            width = checked[kind].shape[1]
+        return checked
 
 
 class _NotKept(Exception):

@@ -15,6 +15,7 @@ from memory_store.store import EditStore
 
 FIRST, LAST = -30, 400
 SPACES = ("a", "b")
+STORED = ("added", "superseded")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -56,10 +57,9 @@ class Model:
         """changes: space -> days of its versions after the write."""
         self.steps += 1
         for space, days in changes.items():
-            if days != self.days[space]:
-                self.standing[space].append((self.steps, self.days[space]))
-                self.undone[space] = []
-                self.days[space] = days
+            self.standing[space].append((self.steps, self.days[space]))
+            self.undone[space] = []
+            self.days[space] = days
         self.note()
 
     def note(self):
@@ -113,7 +113,8 @@ class Model:
             said.setdefault(new_id, (subject, target, (start, end)))
             days[space].setdefault(new_id, set()).update(range(first, last))
             results.append(("superseded" if superseded else "added", new_id))
-        self.write(days)
+        stored_in = {edit[0] for edit, (status, _) in zip(batch, results, strict=True) if status in STORED}
+        self.write({space: days[space] for space in stored_in})
         return results
 
     def rename(self, space, old, new):
@@ -124,6 +125,14 @@ class Model:
 
     def forget(self, space, edit_id):
         self.write({space: {i: (set() if i == edit_id else set(d)) for i, d in self.days[space].items()}})
+
+    def purge(self, space, edit_id):
+        states = [self.days, *(state for _, state in self.before)]
+        parts = [state[space] for state in states]
+        parts += [days for *_, days in self.standing[space] + self.undone[space]]
+        for days in parts:
+            days.pop(edit_id, None)
+        del self.said[space][edit_id]
 
     def undo(self, spaces):
         tops = [self.standing[space][-1][0] for space in spaces if self.standing[space]]
@@ -171,7 +180,8 @@ steps = st.lists(
         st.tuples(st.just("forget"), st.sampled_from(SPACES), st.integers(0, 5)),
         st.tuples(st.just("undo"), st.sampled_from([*SPACES, None]), st.integers(1, 3)),
         st.tuples(st.just("redo"), st.sampled_from([*SPACES, None]), st.integers(1, 3)),
-        st.tuples(st.just("reopen")),
+        st.tuples(st.just("purge"), st.sampled_from(SPACES), st.integers(0, 5)),
+        st.tuples(st.sampled_from(["reopen", "reindex"])),
     ),
     max_size=14,
 )
@@ -180,6 +190,10 @@ steps = st.lists(
 def key_of(edit_number):
     key = np.random.default_rng(edit_number).normal(size=8)
     return (key / np.linalg.norm(key)).astype(np.float32)
+
+
+def keys_for(edits):
+    return np.array([key_of(int(edit.target_new) + 10 * (edit.subject == "X")) for edit in edits]).reshape(-1, 8)
 
 
 @pytest.mark.parametrize("index", ["exact", "faiss"])
@@ -210,9 +224,8 @@ def live_one(model, stores, number, step, opened):
     writer = stores[number % 2]
     if kind == "put":
         asked = [as_edit(model, *edit) for edit in how[0]]
-        keys = np.array([key_of(int(e.target_new) + 10 * (e.subject == "X")) for e in asked])
         expected = model.put(how[0])
-        results = writer.put(asked, {"statement": keys})
+        results = writer.put(asked, {"statement": keys_for(asked)})
         assert [result.status for result in results] == [status for status, _ in expected]
         for (_, edit_id), result in zip(expected, results, strict=True):
             if edit_id is not None and result.edit.edit_id != edit_id:
@@ -223,6 +236,14 @@ def live_one(model, stores, number, step, opened):
             edit_id = there[how[1] % len(there)]
             writer.forget([edit_id], namespace=how[0])
             model.forget(how[0], edit_id)
+    elif kind == "purge":
+        ever = list(model.said[how[0]])
+        if ever:
+            edit_id = ever[how[1] % len(ever)]
+            assert writer.purge([edit_id], namespace=how[0]).complete
+            model.purge(how[0], edit_id)
+    elif kind == "reindex":
+        writer.reindex("toy", lambda edits: {"statement": keys_for(edits)})
     elif kind in ("undo", "redo"):
         spaces = SPACES if how[0] is None else (how[0],)
         expected = 0
