@@ -17,6 +17,14 @@ from memory_store.timeline import Window, contains
 
 FLOAT32 = np.dtype("<f4")
 
+_CURRENT = (
+    "SELECT v.edit, w.valid_from, w.valid_until, v.data FROM vectors v"
+    " JOIN edits e ON e.row = v.edit JOIN windows w ON w.edit = v.edit"
+    " WHERE e.namespace = ? AND v.kind = ? AND w.known_until IS NULL"
+    " AND (w.valid_until IS NULL OR w.valid_until > ?)"
+)
+_TOUCHED = "SELECT edit FROM windows WHERE known_from > ? UNION SELECT edit FROM windows WHERE known_until > ?"
+
 
 class LiveIndex:
     """One index for one namespace and one kind of key, so that no search can reach another namespace."""
@@ -45,22 +53,11 @@ class LiveIndex:
         if self._seq >= 0 and self._log.has_since(self._seq, ("purge", "reindex")):  # these leave no windows to follow
             self._index, self._dated, self._seq = self._empty_index(), {}, -1
         if self._seq < 0:
-            condition, values = "", []
+            rows = self._db.rows(_CURRENT, (self._namespace, self._kind, moment))
         else:
-            condition = (
-                " AND v.edit IN (SELECT edit FROM windows WHERE known_from > ?"
-                " UNION SELECT edit FROM windows WHERE known_until > ?)"
-            )
-            values = [self._seq, self._seq]
-            touched = self._db.rows(condition[len(" AND v.edit IN (") : -1], values)
-            self._drop([row for (row,) in touched])
-        rows = self._db.rows(
-            "SELECT v.edit, w.valid_from, w.valid_until, v.data FROM vectors v"
-            " JOIN edits e ON e.row = v.edit JOIN windows w ON w.edit = v.edit"
-            " WHERE e.namespace = ? AND v.kind = ? AND w.known_until IS NULL"
-            f" AND (w.valid_until IS NULL OR w.valid_until > ?){condition}",
-            [self._namespace, self._kind, moment, *values],
-        )
+            touched = [row for (row,) in self._db.rows(_TOUCHED, (self._seq, self._seq))]
+            self._drop(touched)
+            rows = self._db.rows_in(f"{_CURRENT} AND v.edit IN (?)", touched, (self._namespace, self._kind, moment))
         self._take(rows, moment)
         self._seq = last
 

@@ -172,16 +172,26 @@ class Database:
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run one statement; return the row id of an insert."""
-        with self.lock, self._translated():
-            return self._connection.execute(sql, values).lastrowid or 0
+        return self._run(sql, values).lastrowid or 0
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         with self.lock, self._translated():
             self._connection.executemany(sql, rows)
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        with self.lock, self._translated():
-            return self._connection.execute(sql, values).fetchall()
+        with self.lock:
+            cursor = self._run(sql, values)
+            try:
+                return cursor.fetchall()
+            except sqlite3.Error as error:
+                raise self._ours(error) from error
+
+    def _run(self, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
+        with self.lock:
+            try:
+                return self._connection.execute(sql, values)
+            except sqlite3.Error as error:
+                raise self._ours(error) from error
 
     def each(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Row]:
         """Rows one by one, for results that need not fit in memory; for use inside a snapshot."""
@@ -189,9 +199,8 @@ class Database:
             yield from self._connection.execute(sql, values)
 
     def first(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
-        with self.lock, self._translated():
-            row: Row | None = self._connection.execute(sql, values).fetchone()
-            return row
+        found = self.rows(sql, values)
+        return found[0] if found else None
 
     def value(self, sql: str, values: Sequence[Any] = ()) -> Any:
         row = self.first(sql, values)

@@ -300,9 +300,9 @@ class EditStore:
         """Return the last batch, older than ``before``, that is not undone, and the namespaces where it is not."""
         while True:
             before = self._db.value(
-                "SELECT max(batch) FROM events WHERE kind IN ('put', 'forget')"
-                " AND (? IS NULL OR batch < ?) AND (? IS NULL OR namespace = ?)",
-                (before, before, namespace, namespace),
+                "SELECT batch FROM events WHERE kind IN ('put', 'forget') AND batch < ?"
+                " AND (? IS NULL OR namespace = ?) ORDER BY batch DESC LIMIT 1",
+                (2**62 if before is None else before, namespace, namespace),
             )
             if before is None:
                 return None
@@ -665,7 +665,11 @@ class EditStore:
 
     def namespaces(self) -> list[str]:
         """Return the namespaces that hold or held an edit."""
-        return [name for (name,) in self._db.rows("SELECT DISTINCT namespace FROM edits ORDER BY namespace")]
+        names: list[str] = []
+        sql = "SELECT min(namespace) FROM edits WHERE namespace > ?"  # from one to the next by the index
+        while (name := self._db.value(sql, (names[-1] if names else "",))) is not None:
+            names.append(name)
+        return names
 
     def __len__(self) -> int:
         """How many edits are valid now, in all namespaces."""

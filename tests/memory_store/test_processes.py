@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from threading import Thread
 
 from memory_store.store import EditStore
 
@@ -145,3 +146,25 @@ print([name for name in sys.modules if name.split(".")[0] in heavy])
         [sys.executable, "-c", source, tmp_path / "s.scr"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_threads_share_one_store_without_seeing_half_a_batch(tmp_path, put, capital, keys_of):
+    with EditStore.open(tmp_path / "s.scr", encoder="toy") as store:
+        put(store, capital("Start", "Lyon"))
+        key, odd = keys_of(["x"]), []
+
+        def write(who):
+            for n in range(25):
+                put(store, capital(f"{who} {n}", "Lyon"), capital(f"{who} {n} too", "Lyon"))
+
+        def read():
+            for _ in range(60):
+                if len(store.nearest(key, 999)[0]) % 2 == 0 or len(store.edits()) % 2 == 0:
+                    odd.append("half a batch")
+
+        threads = [Thread(target=write, args=(who,)) for who in "ab"] + [Thread(target=read) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert odd == [] and len(store) == 101 and store.verify().ok
