@@ -5,6 +5,7 @@ Importing this loads click and nothing heavier; a command imports what it needs 
 
 import contextlib
 import os
+import signal
 import sys
 
 
@@ -24,8 +25,17 @@ def main() -> None:
     except KeyboardInterrupt:
         with contextlib.suppress(OSError):
             print("scr: interrupted", file=sys.stderr)
-        # Threads of a half-imported library would hold up an ordinary exit.
         os._exit(130)
+    except SystemExit as end:
+        if end.code == 130:
+            # A model that is still writing, or a library half imported, would hold up an ordinary exit.
+            with contextlib.suppress(OSError, ValueError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(130)
+        # The work is done: an interrupt while libraries are taken down ends the process without a word.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        raise
 
 
 __all__ = ["main"]

@@ -1,5 +1,8 @@
 """``scr prove``: does the memory leave alone what no fact governs? Compared bit for bit."""
 
+import os
+import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -47,7 +50,8 @@ def prove(session: Session, prompts_file: str | None, max_new_tokens: int, scope
     prompts = _prompts(prompts_file)
     from scr.prove import prove as run
 
-    proof = run(open_model(session, near_misses=0, scope=scope), prompts, max_new_tokens=max_new_tokens)
+    model = open_model(session, near_misses=0, scope=scope)
+    proof = run(model, _watched(session, prompts), max_new_tokens=max_new_tokens)
     session.print("scr.prove/1", _data(proof), lambda: _text(proof))
     if not proof.identical:
         click.get_current_context().exit(CHECK_FAILED)
@@ -68,6 +72,16 @@ def _prompts(file: str | None) -> list[str]:
     if not prompts:
         raise ConfigError(f"{file} holds no prompt; write one a line")
     return prompts
+
+
+def _watched(session: Session, prompts: list[str]) -> Iterable[str]:
+    """``prompts``, with a progress bar where a person watches."""
+    if session.quiet or not sys.stderr.isatty() or os.environ.get("CI"):
+        return prompts
+    from tqdm import tqdm
+
+    bar: Iterable[str] = tqdm(prompts, desc="prove", unit="prompt", delay=2, leave=False)
+    return bar
 
 
 def _data(proof: "Proof") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -238,10 +238,39 @@ def _candidate(fired: bool, judged: "Judged") -> str:
     return line + (f"\n                {click.style(told, dim=True)}" if told else "")
 
 
-def in_words(evidence: Mapping[str, Any]) -> str:
-    """What a decision rests on, for people.
+def in_words(evidence: Mapping[str, float]) -> str:
+    """What a decision rests on, for people; evidence of a name unknown here is given as it is.
 
-    >>> in_words({"prompt_cosine": 0.91, "same_subject": 1.0})
-    'prompt cosine 0.91, same subject 1.00'
+    >>> in_words({"subject_exact": 1.0, "cos_relation_best": 0.91, "foreign_numbers": 1.0, "odd_thing": 0.5})
+    'names the subject, asks for the same (0.91), holds a number that the fact has not, odd thing 0.50'
     """
-    return ", ".join(f"{name.replace('_', ' ')} {float(value):.2f}" for name, value in evidence.items())
+    left = dict(evidence)
+    told = []
+    exact, coverage = left.pop("subject_exact", None), left.pop("subject_coverage", None)
+    if exact:
+        told.append("names the subject")
+    elif coverage is not None:
+        told.append(f"names part of the subject ({share(coverage)})" if coverage > 0 else "does not name the subject")
+    if (relation := left.pop("cos_relation_best", None)) is not None:
+        how = "the same" if relation >= 0.75 else "something similar" if relation >= 0.5 else "something else"
+        told.append(f"asks for {how} ({relation:.2f})")
+    for name, words in _MEASURES.items():
+        if (value := left.pop(name, None)) is not None:
+            told.append(f"{words} {value:.2f}")
+    for name, words in _SIGNS.items():
+        if left.pop(name, 0) > 0:
+            told.append(words)
+    return ", ".join([*told, *(f"{name.replace('_', ' ')} {value:.2f}" for name, value in left.items())])
+
+
+_MEASURES = {
+    "relation_overlap": "words in common",
+    "cos_prompt": "like its question",
+    "cos_statement": "like its sentence",
+}
+_SIGNS = {
+    "subject_extra_capitals": "the name goes on with other words",
+    "foreign_capitals": "holds a name that the fact has not",
+    "foreign_numbers": "holds a number that the fact has not",
+    "target_in_query": "holds the answer already",
+}
