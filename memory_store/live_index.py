@@ -79,6 +79,10 @@ def keys_from(blobs: list[bytes], d_key: int) -> Keys:
     return np.frombuffer(b"".join(blobs), FLOAT32).reshape(len(blobs), d_key).astype(np.float32, copy=False)
 
 
+def width_of(blob: bytes) -> int:
+    return len(blob) // FLOAT32.itemsize
+
+
 def to_blob(key: Keys) -> bytes:
     return bytes(np.ascontiguousarray(key, FLOAT32).tobytes())
 

@@ -136,11 +136,11 @@ class Database:
             raise StoreError(f"cannot make a store at {path}: {reason}; name a place you may write to") from error
 
     def _check_ours(self) -> None:
-        application = self.value("PRAGMA application_id")
-        version = self.value("PRAGMA user_version")
-        if application not in (0, APPLICATION_ID) or (
-            application == 0 and self.value("SELECT count(*) FROM sqlite_master")
-        ):
+        with self.snapshot():  # another process may be making the schema just now
+            application = self.value("PRAGMA application_id")
+            version = self.value("PRAGMA user_version")
+            tables = self.value("SELECT count(*) FROM sqlite_master")
+        if application not in (0, APPLICATION_ID) or (application == 0 and tables):
             raise StoreFormatError(f"{self.path} is a SQLite database of another program; name another file")
         if version > SCHEMA_VERSION:
             raise StoreFormatError(

@@ -6,25 +6,28 @@ the windows in which versions are valid (``timeline.py``). Reading leaves no tra
 before vectors are needed.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from memory_store.audit import Finding, examined, verified
+from memory_store.batch import Batch
 from memory_store.edit import DEFAULT_NAMESPACE, Edit, Hit, PutResult, Status, Version
-from memory_store.errors import ConfigError, EditNotFoundError, EncoderMismatchError
+from memory_store.erasing import Purged, erase
+from memory_store.errors import ConfigError, EncoderMismatchError
 from memory_store.events import Event, EventLog, VerifyReport
 from memory_store.identity import claim_of, fold, identity_of, is_free, names_of, same_text, spans_of
 from memory_store.naming import proposed_ids
 from memory_store.records import COLUMNS, as_edit, as_json, as_row
-from memory_store.sqlite import IN_MEMORY, SCHEMA_VERSION, Database, Row
-from memory_store.timeline import Window, contains, effective, instant, last_end, make_room, merged, shown
+from memory_store.reverting import Reverted, redo, undo
+from memory_store.sqlite import IN_MEMORY, SCHEMA_VERSION, Database
+from memory_store.timeline import Window, contains, effective, instant, make_room, merged
 from memory_store.validation import validated, validated_kind, validated_namespace
+from memory_store.versions import EDIT_COLUMNS, KNOWN_NOW, Versions, not_found
 
 if TYPE_CHECKING:
     from memory_store.index import Keys
@@ -34,40 +37,7 @@ IndexKind = Literal["auto", "exact", "faiss"]
 LONGEST_MENTION = 12
 """Names of more words than this are not looked for in a text."""
 
-_EDIT = ", ".join(f"e.{column}" for column in COLUMNS)
-_KNOWN_NOW = "w.known_until IS NULL"
 _VALID = "(w.valid_from IS NULL OR w.valid_from <= ?) AND (w.valid_until IS NULL OR w.valid_until > ?)"
-
-
-@dataclass(frozen=True, slots=True)
-class Reverted:
-    """What ``undo`` or ``redo`` did with one batch."""
-
-    batch: int
-    kind: str
-    """What the batch was: ``put`` or ``forget``."""
-    closed: tuple[str, ...]
-    """edit_ids that no longer hold, or no longer as long."""
-    reopened: tuple[str, ...]
-    """edit_ids that hold again, or longer than before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Purged:
-    """What ``purge`` erased."""
-
-    edit_ids: tuple[str, ...]
-    complete: bool
-    """False while another process keeps old pages of the write-ahead log; purge again when it has ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A version as the database has it: the edit as asked for, and the windows known now."""
-
-    row: int
-    edit: Edit
-    windows: tuple[Window, ...]
 
 
 def utc_now() -> datetime:
@@ -82,6 +52,7 @@ class EditStore:
     ) -> None:
         self._db = db
         self._log = EventLog(db)
+        self._versions = Versions(db)
         self._encoder = encoder
         self._index_kind = index
         self._clock = clock
@@ -164,10 +135,14 @@ class EditStore:
             raise ConfigError("put takes a list of edits, got a single Edit; write [edit]")
         edits = [validated(edit, f"edit {n}: " if len(edits) > 1 else "") for n, edit in enumerate(edits, start=1)]
         edits = [replace(edit, actor=edit.actor or actor) for edit in edits]
-        blobs = self._blobs(keys or {}, len(edits))
+        if keys and self._encoder is None:
+            raise ConfigError("the store was opened without an encoder, so keys cannot be stored; name the encoder")
+        blobs = self._blobs(keys, len(edits), self.d_key) if keys else {}
         with self._batch(actor, keep=not dry_run) as batch:
             if blobs and edits:
-                self._remember_encoder(len(next(iter(blobs.values()))[0]) // 4)
+                from memory_store.live_index import width_of
+
+                self._remember_encoder(width_of(next(iter(blobs.values()))[0]))
             written: dict[tuple[str, str], tuple[Edit, Window]] = {}
             results = []
             for number, edit in enumerate(edits):
@@ -179,34 +154,25 @@ class EditStore:
         return results
 
     def _put_one(
-        self, batch: "_Batch", edit: Edit, written: dict[tuple[str, str], tuple[Edit, Window]]
+        self, batch: Batch, edit: Edit, written: dict[tuple[str, str], tuple[Edit, Window]]
     ) -> tuple[PutResult, int | None]:
         """Return the result and, when something was stored, its row."""
         identity = identity_of(edit)
-        held = self._stored(edit.namespace, edit.edit_id) if edit.edit_id else None
+        held = self._versions.find(edit.namespace, edit.edit_id) if edit.edit_id else None
         if held and not (identity_of(held.edit) == identity and _same_version(held.edit, edit)):
             reason = f"edit_id {edit.edit_id!r} already names {held.edit.statement!r:.100}; give another id, or none"
             return PutResult(status="conflict", edit=edit, reason=reason), None
 
-        others = self._versions(edit.namespace, identity)
+        others = self._versions.standing(edit.namespace, identity)
         window = effective(
             (edit.valid_from, edit.valid_until), [span for other in others for span in other.windows], batch.time
         )
         earlier = written.get((edit.namespace, identity))
-        if earlier and not _same_fact(earlier[0], edit):
-            before, its_window = earlier
-            if same_text(claim_of(before), claim_of(edit)):
-                reason = f"this batch already says so as {before.edit_id!r}, in other words"
-                return PutResult(status="duplicate", edit=before, reason=reason), None
-            if edit.valid_from is None or edit.valid_from <= (its_window[0] or ""):
-                reason = (
-                    f"the same batch says {claim_of(before)!r:.100} of the same thing ({before.edit_id!r}); "
-                    "keep one, or give the later one a later valid_from"
-                )
-                return PutResult(status="conflict", edit=edit, reason=reason), None
+        if earlier and not _same_fact(earlier[0], edit) and not _starts_after(edit, earlier[1]):
+            return _clash(earlier[0], edit), None
         for other in others:
             if _same_fact(other.edit, edit) and _already(other.windows, edit, window, batch.time):
-                there = self._as_shown(other, batch.time)
+                there = self._versions.shown(other, batch.time)
                 written[edit.namespace, identity] = there, window
                 return PutResult(status="duplicate", edit=there, reason=f"already stored as {there.edit_id!r}"), None
 
@@ -225,7 +191,7 @@ class EditStore:
         status: Literal["superseded", "added"] = "superseded" if superseded else "added"
         return PutResult(status=status, edit=edit, superseded=tuple(superseded)), row
 
-    def _new_row(self, batch: "_Batch", edit: Edit, identity: str) -> tuple[int, Edit]:
+    def _new_row(self, batch: Batch, edit: Edit, identity: str) -> tuple[int, Edit]:
         edit = replace(edit, edit_id=edit.edit_id or self._free_id(edit, identity), recorded_at=batch.time)
         row = self._db.execute(
             f"INSERT INTO edits (identity, {', '.join(COLUMNS[1:])}) VALUES ({', '.join('?' * len(COLUMNS))})",
@@ -253,16 +219,10 @@ class EditStore:
         """
         edit_ids = list(dict.fromkeys([edit_ids] if isinstance(edit_ids, str) else edit_ids))
         with self._batch(actor) as batch:
-            found = {edit_id: self._stored(namespace, edit_id) for edit_id in edit_ids}
-            missing = [edit_id for edit_id, stored in found.items() if stored is None or not stored.windows]
-            if missing:
-                raise self._not_found(missing, namespace)
-            forgotten = []
-            for stored in found.values():
-                assert stored is not None
+            found = self._versions.all_of(namespace, edit_ids, standing=True)
+            for stored in found:
                 batch.event("forget", namespace, {}, row=stored.row, windows={stored.row: []})
-                forgotten.append(self._as_shown(stored, batch.time))
-        return forgotten
+            return [self._versions.shown(stored, batch.time) for stored in found]
 
     def undo(self, count: int = 1, *, namespace: str | None = None, actor: str | None = None) -> list[Reverted]:
         """Take back the last ``count`` batches of put and forget that still stand, the last one first.
@@ -273,107 +233,15 @@ class EditStore:
         Returns:
             What was reverted; fewer than ``count``, or none, when there is no more.
         """
-        done: list[Reverted] = []
         with self._batch(actor) as batch:
-            before: int | None = None
-            while len(done) < count:
-                found = self._last_standing(namespace, before)
-                if found is None:
-                    break
-                before, spaces = found
-                done.append(self._revert(batch, "undo", before, before, spaces))
-        return done
+            return undo(batch, self._versions, count, namespace)
 
     def redo(self, count: int = 1, *, namespace: str | None = None, actor: str | None = None) -> list[Reverted]:
         """Take back the last ``count`` undos; a put or forget since then ends what can be redone."""
-        done: list[Reverted] = []
         with self._batch(actor) as batch:
-            while len(done) < count:
-                found = self._last_undone(namespace)
-                if found is None:
-                    break
-                target, undo_batch, spaces = found
-                done.append(self._revert(batch, "redo", target, undo_batch, spaces))
-        return done
+            return redo(batch, self._versions, count, namespace)
 
-    def _last_standing(self, namespace: str | None, before: int | None) -> tuple[int, list[str]] | None:
-        """Return the last batch, older than ``before``, that is not undone, and the namespaces where it is not."""
-        while True:
-            before = self._db.value(
-                "SELECT batch FROM events WHERE kind IN ('put', 'forget') AND batch < ?"
-                " AND (? IS NULL OR namespace = ?) ORDER BY batch DESC LIMIT 1",
-                (2**62 if before is None else before, namespace, namespace),
-            )
-            if before is None:
-                return None
-            rows = self._db.rows(
-                "SELECT DISTINCT namespace FROM events WHERE batch = ? AND (? IS NULL OR namespace = ?)",
-                (before, namespace, namespace),
-            )
-            spaces = [space for (space,) in rows if self._last_verdict(before, space) != "undo"]
-            if spaces:
-                return before, spaces
-
-    def _last_undone(self, namespace: str | None) -> tuple[int, int, list[str]] | None:
-        """Return the batch undone last, the batch that undid it, and the namespaces where both still hold."""
-        for batch, target in self._db.rows(
-            "SELECT batch, target FROM events WHERE kind = 'undo' AND (? IS NULL OR namespace = ?)"
-            " GROUP BY batch, target ORDER BY max(seq) DESC",
-            (namespace, namespace),
-        ):
-            rows = self._db.rows(
-                "SELECT namespace FROM events u WHERE kind = 'undo' AND batch = ? AND target = ?"
-                " AND (? IS NULL OR namespace = ?) AND NOT EXISTS (SELECT 1 FROM events later"
-                " WHERE later.namespace = u.namespace AND later.seq > u.seq"
-                " AND (later.kind IN ('put', 'forget') OR later.target = u.target))",
-                (batch, target, namespace, namespace),
-            )
-            if rows:
-                return target, batch, [space for (space,) in rows]
-        return None
-
-    def _last_verdict(self, batch: int, namespace: str) -> str | None:
-        verdict: str | None = self._db.value(
-            "SELECT kind FROM events WHERE target = ? AND namespace = ? ORDER BY seq DESC LIMIT 1", (batch, namespace)
-        )
-        return verdict
-
-    def _revert(self, batch: "_Batch", kind: str, target: int, what: int, spaces: Sequence[str]) -> Reverted:
-        """Give every version that batch ``what`` changed the windows it had before."""
-        closed: list[str] = []
-        reopened: list[str] = []
-        for space in spaces:
-            first, last = self._db.rows(
-                "SELECT min(seq), max(seq) FROM events WHERE batch = ? AND namespace = ?"
-                " AND (target IS NULL OR target = ?)",
-                (what, space, target),
-            )[0]
-            rows = self._db.rows(
-                "SELECT DISTINCT e.row, e.edit_id FROM windows w JOIN edits e ON e.row = w.edit"
-                " WHERE e.namespace = ? AND (w.known_from BETWEEN ? AND ? OR w.known_until BETWEEN ? AND ?)"
-                " ORDER BY e.row",
-                (space, first, last, first, last),
-            )
-            changes: dict[int, list[Window]] = {}
-            for row, edit_id in rows:
-                then = self._db.rows(
-                    "SELECT valid_from, valid_until FROM windows"
-                    " WHERE edit = ? AND known_from < ? AND (known_until IS NULL OR known_until >= ?) ORDER BY id",
-                    (row, first, first),
-                )
-                changes[row] = [(start, end) for start, end in then]
-                ended, ends = last_end(self._windows(row)), last_end(changes[row])
-                if ends < ended:
-                    closed.append(edit_id)
-                elif ends > ended:
-                    reopened.append(edit_id)
-            batch.event(kind, space, {}, target=target, windows=changes)
-        what_kind = self._db.value("SELECT kind FROM events WHERE batch = ? LIMIT 1", (target,))
-        return Reverted(target, what_kind, tuple(closed), tuple(reopened))
-
-    def purge(
-        self, edit_ids: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE, actor: str | None = None
-    ) -> "Purged":
+    def purge(self, edit_ids: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE, actor: str | None = None) -> Purged:
         """Erase versions for good, whatever their status: texts, keys, names, and what events say of them.
 
         The events themselves stay, so that the chain still verifies; a purge cannot be undone. Copies made by
@@ -384,29 +252,8 @@ class EditStore:
         """
         edit_ids = list(dict.fromkeys([edit_ids] if isinstance(edit_ids, str) else edit_ids))
         with self._batch(actor) as batch:
-            found = {edit_id: self._stored(namespace, edit_id) for edit_id in edit_ids}
-            missing = [edit_id for edit_id, stored in found.items() if stored is None]
-            if missing:
-                raise self._not_found(missing, namespace)
-            rows = [stored.row for stored in found.values() if stored is not None]
-            if rows:
-                self._erase(batch, namespace, rows)
+            erase(batch, self._versions, namespace, self._versions.all_of(namespace, edit_ids))
         return Purged(tuple(edit_ids), complete=self._db.truncate_log())
-
-    def _erase(self, batch: "_Batch", namespace: str, rows: list[int]) -> None:
-        events = self._db.rows_in(
-            "SELECT e.seq, p.payload FROM events e JOIN payloads p ON p.seq = e.seq WHERE e.edit IN (?)", rows
-        )
-        # What a dropped payload says of other versions is said again by the purge, so that a replay still agrees.
-        touched = {int(row) for _, payload in events for row in json.loads(payload).get("windows", {})}
-        others = {str(row): [list(window) for window in self._windows(row)] for row in sorted(touched - set(rows))}
-        for seq, _ in events:
-            self._db.execute("DELETE FROM payloads WHERE seq = ?", (seq,))
-        for row in rows:
-            for table in ("vectors", "names", "windows"):
-                self._db.execute(f"DELETE FROM {table} WHERE edit = ?", (row,))
-            self._db.execute("DELETE FROM edits WHERE row = ?", (row,))
-        batch.event("purge", namespace, {"dropped": [seq for seq, _ in events], "rows": rows, "windows": others})
 
     def reindex(
         self,
@@ -429,39 +276,19 @@ class EditStore:
         Returns:
             How many versions there are.
         """
-        from memory_store.live_index import to_blob
+        from memory_store.reindexing import Reindexing
 
-        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS next_vectors (edit INTEGER, kind TEXT, data BLOB)")
-        self._db.execute("DELETE FROM next_vectors")
-        done, after, width = 0, 0, None
-
-        def encode_on(batch: list[Row]) -> None:
-            nonlocal done, after, width
-            for kind, keys in self._checked(encode([as_edit(row) for row in batch]), len(batch), width).items():
-                width = keys.shape[1]
-                blobs = [(row[0], kind, to_blob(key)) for row, key in zip(batch, keys, strict=True)]
-                self._db.execute_many("INSERT INTO next_vectors VALUES (?, ?, ?)", blobs)
-            done, after = done + len(batch), batch[-1][0]
-            if progress is not None:
-                progress(done, max(done, self._db.value("SELECT count(*) FROM edits")))
-
-        sql = f"SELECT {_EDIT} FROM edits e WHERE row > ? ORDER BY row LIMIT 256"
-        while len(rows := self._db.rows(sql, (after,))) == 256:
-            encode_on(rows)
+        work = Reindexing(self._db, lambda edits: self._blobs(encode(edits), len(edits), None), progress)
+        work.encode_most()
         with self._batch(actor) as batch:
-            while rows := self._db.rows(sql, (after,)):  # the rest, and what others wrote meanwhile
-                encode_on(rows)
+            work.encode_rest()
             before = self.encoder
-            self._db.execute("DELETE FROM vectors")
-            self._db.execute("INSERT INTO vectors SELECT * FROM next_vectors WHERE edit IN (SELECT row FROM edits)")
-            self._db.execute("DELETE FROM meta WHERE name IN ('encoder', 'd_key')")
-            if width is not None:
-                self._name_encoder(encoder, width)
-            batch.event("reindex", DEFAULT_NAMESPACE, {"from": before, "to": encoder, "versions": done})
+            work.swap()
+            self._name_encoder(encoder, work.d_key)
+            batch.event("reindex", DEFAULT_NAMESPACE, {"from": before, "to": encoder, "versions": work.done})
         self._encoder = encoder
         self._indexes.clear()
-        self._db.execute("DELETE FROM next_vectors")
-        return done
+        return work.done
 
     def record(
         self,
@@ -476,7 +303,7 @@ class EditStore:
         if kind in ("put", "forget", "undo", "redo", "purge", "reindex"):
             raise ConfigError(f"event kind {kind!r} is the store's own; use another name")
         with self._batch(actor) as batch:
-            stored = None if edit_id is None else self._found(namespace, edit_id)
+            stored = None if edit_id is None else self._versions.found(namespace, edit_id)
             row = None if stored is None else stored.row
             batch.event(validated_kind(kind), validated_namespace(namespace), dict(payload), row=row)
 
@@ -489,29 +316,28 @@ class EditStore:
             EditNotFoundError: no version ever had this edit_id here.
         """
         with self._db.snapshot():
-            return self._as_shown(self._found(namespace, edit_id), self._now())
+            return self._versions.shown(self._versions.found(namespace, edit_id), self._now())
 
     def get_many(self, edit_ids: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE) -> list[Edit]:
         """Return versions in the order asked for, as ``get`` does."""
         with self._db.snapshot():
             now = self._now()
-            return [self._as_shown(self._found(namespace, edit_id), now) for edit_id in edit_ids]
+            return [self._versions.shown(self._versions.found(namespace, edit_id), now) for edit_id in edit_ids]
 
     def status(self, edit_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> Status:
         """Return how a version stands now."""
         with self._db.snapshot():
-            return self._status(self._found(namespace, edit_id), self._now())
+            return self._versions.status(self._versions.found(namespace, edit_id), self._now())
 
     def history(self, edit_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> list[Version]:
         """Return every version of the fact that ``edit_id`` is a version of, the oldest first."""
         with self._db.snapshot():
             now = self._now()
-            identity = identity_of(self._found(namespace, edit_id).edit)
-            rows = self._db.rows(
-                f"SELECT {_EDIT} FROM edits e WHERE namespace = ? AND identity = ? ORDER BY row", (namespace, identity)
-            )
-            versions = [self._with_windows(row) for row in rows]
-            return [Version(self._as_shown(stored, now), self._status(stored, now)) for stored in versions]
+            identity = identity_of(self._versions.found(namespace, edit_id).edit)
+            versions = self._versions.where("namespace = ? AND identity = ?", namespace, identity)
+            return [
+                Version(self._versions.shown(stored, now), self._versions.status(stored, now)) for stored in versions
+            ]
 
     def edits(
         self,
@@ -531,11 +357,11 @@ class EditStore:
         with self._db.snapshot():
             now = self._now()
             if include_closed:
-                rows = self._db.rows(f"SELECT {_EDIT} FROM edits e WHERE namespace = ? ORDER BY row", (namespace,))
-                return [self._as_shown(self._with_windows(row), now) for row in rows]
+                every = self._versions.where("namespace = ?", namespace)
+                return [self._versions.shown(stored, now) for stored in every]
             known, known_values, moment = self._known(as_of, known_at, now)
             rows = self._db.rows(
-                f"SELECT {_EDIT}, w.valid_from, w.valid_until FROM edits e JOIN windows w ON w.edit = e.row"
+                f"SELECT {EDIT_COLUMNS}, w.valid_from, w.valid_until FROM edits e JOIN windows w ON w.edit = e.row"
                 f" WHERE e.namespace = ? AND {known} AND {_VALID} ORDER BY e.row",
                 (namespace, *known_values, moment, moment),
             )
@@ -592,7 +418,7 @@ class EditStore:
 
         rows = self._db.rows(
             "SELECT e.row, v.data FROM edits e JOIN windows w ON w.edit = e.row JOIN vectors v ON v.edit = e.row"
-            f" WHERE e.namespace = ? AND v.kind = ? AND {_KNOWN_NOW} AND {_VALID}",
+            f" WHERE e.namespace = ? AND v.kind = ? AND {KNOWN_NOW} AND {_VALID}",
             (namespace, kind, moment, moment),
         )
         index = ExactIndex(queries.shape[1])
@@ -626,7 +452,7 @@ class EditStore:
             blobs: dict[str, bytes | None] = dict(rows)
             missing = [edit_id for edit_id in wanted if edit_id not in blobs]
             if missing:
-                raise self._not_found(missing, namespace)
+                raise not_found(missing, namespace)
         scores: list[list[float]] = []
         for query, ids in zip(queries, edit_ids, strict=True):
             with_key = [(edit_id, blob) for edit_id in ids if (blob := blobs[edit_id]) is not None]
@@ -654,7 +480,7 @@ class EditStore:
             for text in texts:
                 rows = self._db.rows_in(
                     "SELECT n.words, length(n.name), e.row, e.edit_id FROM names n JOIN edits e ON e.row = n.edit"
-                    f" JOIN windows w ON w.edit = n.edit WHERE n.namespace = ? AND {_KNOWN_NOW} AND {_VALID}"
+                    f" JOIN windows w ON w.edit = n.edit WHERE n.namespace = ? AND {KNOWN_NOW} AND {_VALID}"
                     " AND n.name IN (?)",
                     spans_of(text, min(longest, LONGEST_MENTION)),
                     (namespace, moment, moment),
@@ -739,7 +565,7 @@ class EditStore:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _batch(self, actor: str | None, *, keep: bool = True) -> Iterator["_Batch"]:
+    def _batch(self, actor: str | None, *, keep: bool = True) -> Iterator[Batch]:
         """One transaction whose events share a batch number and a time later than any before."""
         try:
             with self._db.transaction():
@@ -747,7 +573,7 @@ class EditStore:
                 time = instant(self._clock())
                 if last_time and time <= last_time:  # the clock was set back, or is coarse
                     time = instant(datetime.fromisoformat(last_time) + timedelta(microseconds=1))
-                yield _Batch(self._db, self._log, time, actor, last_batch + 1)
+                yield Batch(self._db, self._log, time, actor, last_batch + 1)
                 if not keep:
                     raise _NotKept
         except _NotKept:
@@ -763,7 +589,7 @@ class EditStore:
         """Return a condition on windows w, its values, and the moment of validity."""
         moment = None if as_of is None else instant(as_of, "as_of")
         if known_at is None:
-            return _KNOWN_NOW, [], moment or now
+            return KNOWN_NOW, [], moment or now
         recorded = instant(known_at, "known_at")
         seq = self._log.seq_at(recorded)
         return "w.known_from <= ? AND (w.known_until IS NULL OR w.known_until > ?)", [seq, seq], moment or recorded
@@ -786,8 +612,10 @@ class EditStore:
             assert self._encoder is not None
             self._name_encoder(self._encoder, d_key)
 
-    def _name_encoder(self, encoder: str, d_key: int) -> None:
-        self._db.execute("INSERT INTO meta VALUES ('encoder', ?), ('d_key', ?)", (encoder, str(d_key)))
+    def _name_encoder(self, encoder: str, d_key: int | None) -> None:
+        self._db.execute("DELETE FROM meta WHERE name IN ('encoder', 'd_key')")
+        if d_key is not None:
+            self._db.execute("INSERT INTO meta VALUES ('encoder', ?), ('d_key', ?)", (encoder, str(d_key)))
 
     def _width_for_search(self) -> int | None:
         if self._encoder is None:
@@ -795,155 +623,57 @@ class EditStore:
         self._check_encoder()
         return self.d_key
 
-    def _found(self, namespace: str, edit_id: str) -> _Stored:
-        stored = self._stored(namespace, edit_id)
-        if stored is None:
-            raise self._not_found([edit_id], namespace)
-        return stored
-
-    def _not_found(self, edit_ids: Sequence[str], namespace: str) -> EditNotFoundError:
-        listed = ", ".join(repr(edit_id) for edit_id in edit_ids[:5]) + (" …" if len(edit_ids) > 5 else "")
-        what = "edit" if len(edit_ids) == 1 else "edits"
-        return EditNotFoundError(f"no such {what} in namespace {namespace!r}: {listed}; see: scr ls -n {namespace}")
-
-    def _stored(self, namespace: str, edit_id: str) -> _Stored | None:
-        row = self._db.first(f"SELECT {_EDIT} FROM edits e WHERE namespace = ? AND edit_id = ?", (namespace, edit_id))
-        return None if row is None else self._with_windows(row)
-
-    def _versions(self, namespace: str, identity: str) -> list[_Stored]:
-        """Return the versions of a fact that have a window as known now."""
-        rows = self._db.rows(
-            f"SELECT {_EDIT} FROM edits e WHERE namespace = ? AND identity = ? AND EXISTS"
-            f" (SELECT 1 FROM windows w WHERE w.edit = e.row AND {_KNOWN_NOW}) ORDER BY row",
-            (namespace, identity),
-        )
-        return [self._with_windows(row) for row in rows]
-
-    def _with_windows(self, row: Row) -> _Stored:
-        return _Stored(row[0], as_edit(row), self._windows(row[0]))
-
-    def _windows(self, row: int) -> tuple[Window, ...]:
-        rows = self._db.rows(
-            "SELECT valid_from, valid_until FROM windows WHERE edit = ? AND known_until IS NULL ORDER BY id", (row,)
-        )
-        return tuple((start, end) for start, end in rows)
-
-    def _as_shown(self, stored: _Stored, moment: str) -> Edit:
-        """Return the edit with the window to show: that of the moment, the next, the last, or the last there was."""
-        window = shown(stored.windows, moment)
-        if window is None:
-            rows = self._db.rows(
-                "SELECT valid_from, valid_until FROM windows WHERE edit = ? ORDER BY known_until DESC LIMIT 1",
-                (stored.row,),
-            )
-            window = rows[0] if rows else (stored.edit.valid_from, stored.edit.valid_until)
-        return replace(stored.edit, valid_from=window[0], valid_until=window[1])
-
-    def _status(self, stored: _Stored, moment: str) -> Status:
-        window = shown(stored.windows, moment)
-        if window is None:
-            closer = self._db.value(
-                "SELECT v.kind FROM windows w JOIN events v ON v.seq = w.known_until WHERE w.edit = ?"
-                " ORDER BY w.known_until DESC LIMIT 1",
-                (stored.row,),
-            )
-            by: dict[str, Status] = {"forget": "forgotten", "undo": "undone", "redo": "forgotten"}
-            return by.get(closer, "superseded")
-        if contains(window, moment):
-            return "live"
-        if moment < (window[0] or ""):
-            return "scheduled"
-        return "expired" if window[1] == stored.edit.valid_until else "superseded"
-
     def _live_counts(self) -> dict[str, int]:
         now = self._now()
         return dict(
             self._db.rows(
                 "SELECT e.namespace, count(*) FROM edits e JOIN windows w ON w.edit = e.row"
-                f" WHERE {_KNOWN_NOW} AND {_VALID} GROUP BY e.namespace",
+                f" WHERE {KNOWN_NOW} AND {_VALID} GROUP BY e.namespace",
                 (now, now),
             )
         )
 
-    def _blobs(self, keys: Mapping[str, "Keys"], rows: int) -> dict[str, list[bytes]]:
-        """Return checked keys as stored, by kind."""
-        if not keys:
-            return {}
-        if self._encoder is None:
-            raise ConfigError("the store was opened without an encoder, so keys cannot be stored; name the encoder")
+    def _blobs(self, keys: Mapping[str, "Keys"], rows: int, width: int | None) -> dict[str, list[bytes]]:
+        """Return keys as stored, by kind; they must be unit rows, all of one width."""
+        from memory_store.index import checked_keys
         from memory_store.live_index import to_blob
 
-        checked = self._checked(keys, rows, self.d_key)
-        return {kind: [to_blob(key) for key in of_kind] for kind, of_kind in checked.items()}
-
-    def _checked(self, keys: Mapping[str, "Keys"], rows: int, width: int | None) -> dict[str, "Keys"]:
-        """Return keys that are unit rows, all of one width, by kind."""
-        from memory_store.index import checked_keys
-
-        checked: dict[str, Keys] = {}
+        blobs: dict[str, list[bytes]] = {}
         for kind, given in keys.items():
-            checked[kind] = checked_keys(given, rows, width, f"{validated_kind(kind)} keys")
-            width = checked[kind].shape[1]
-        return checked
+            checked = checked_keys(given, rows, width, f"{validated_kind(kind)} keys")
+            width = checked.shape[1]
+            blobs[kind] = [to_blob(key) for key in checked]
+        return blobs
 
 
 class _NotKept(Exception):
     """Ends a dry run's transaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """An open transaction: its events share time, actor and number."""
-
-    db: Database
-    log: EventLog
-    time: str
-    actor: str | None
-    number: int
-
-    def event(
-        self,
-        kind: str,
-        namespace: str,
-        payload: dict[str, Any],
-        *,
-        row: int | None = None,
-        target: int | None = None,
-        windows: Mapping[int, Sequence[Window]] | None = None,
-    ) -> None:
-        """Append an event and give versions, by row, the windows they have from it on."""
-        windows = windows or {}
-        if windows:
-            payload["windows"] = {str(edit): [list(window) for window in spans] for edit, spans in windows.items()}
-        seq = self.log.append(
-            kind,
-            payload,
-            time=self.time,
-            actor=self.actor,
-            batch=self.number,
-            namespace=namespace,
-            edit=row,
-            target=target,
-        )
-        for edit, spans in windows.items():
-            self.db.execute("UPDATE windows SET known_until = ? WHERE edit = ? AND known_until IS NULL", (seq, edit))
-            self.db.execute_many(
-                "INSERT INTO windows (edit, valid_from, valid_until, known_from) VALUES (?, ?, ?, ?)",
-                [(edit, start, end, seq) for start, end in spans],
-            )
-
-
 def _same_fact(one: Edit, other: Edit) -> bool:
     """Whether two edits of one identity say the same in the same words; source, actor and tags do not count."""
-    if is_free(one) and is_free(other):
-        return one.verbatim == other.verbatim
-    return (
-        same_text(claim_of(one), claim_of(other))
-        and fold(one.statement) == fold(other.statement)
-        and (not one.verbatim or same_text(one.statement, other.statement))
-        and set(one.aliases) == set(other.aliases)
-        and one.verbatim == other.verbatim
+    if one.verbatim or other.verbatim:
+        same_words = one.verbatim == other.verbatim and same_text(one.statement, other.statement)
+    else:
+        same_words = fold(one.statement) == fold(other.statement)
+    same_claim = (is_free(one) and is_free(other)) or same_text(claim_of(one), claim_of(other))
+    return same_words and same_claim and set(one.aliases) == set(other.aliases)
+
+
+def _starts_after(edit: Edit, window: Window) -> bool:
+    return edit.valid_from is not None and edit.valid_from > (window[0] or "")
+
+
+def _clash(earlier: Edit, edit: Edit) -> PutResult:
+    """The result for an edit whose question the same batch has answered already."""
+    if same_text(claim_of(earlier), claim_of(edit)):
+        reason = f"this batch already says so as {earlier.edit_id!r}, in other words"
+        return PutResult(status="duplicate", edit=earlier, reason=reason)
+    reason = (
+        f"the same batch says {claim_of(earlier)!r:.100} of the same thing ({earlier.edit_id!r}); "
+        "keep one, or give the later one a later valid_from"
     )
+    return PutResult(status="conflict", edit=edit, reason=reason)
 
 
 def _same_version(held: Edit, edit: Edit) -> bool:

@@ -161,6 +161,20 @@ def test_a_dated_history_is_no_conflict(store, put, capital):
     assert targets(store) == ["Paris"]
 
 
+def test_one_answer_in_two_wordings_is_kept_once_in_a_batch_unless_they_are_dated(store, put, capital):
+    other = replace(capital("France", "Lyon"), statement="Lyon it is.")
+    results = put(store, capital("France", "Lyon"), other, replace(other, valid_from="2030"))
+    assert [result.status for result in results] == ["added", "duplicate", "superseded"]
+    assert "in other words" in results[1].reason
+
+
+def test_a_verbatim_text_is_the_answer_to_the_letter(store, put):
+    put(store, Edit(statement="ok", verbatim=True))
+    assert put(store, Edit(statement="ok", verbatim=True))[0].status == "duplicate"
+    assert put(store, Edit(statement="OK", verbatim=True))[0].status == "superseded"
+    assert targets(store) == ["OK"]
+
+
 def test_one_batch_may_write_to_many_namespaces(store, put, capital):
     put(store, capital("France", "Lyon"), capital("France", "Nice", namespace="b"))
     assert targets(store) == ["Lyon"] and targets(store, namespace="b") == ["Nice"]

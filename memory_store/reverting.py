@@ -1,0 +1,112 @@
+"""How is a write taken back? By an event that gives each version the windows it had before.
+
+Batches are taken back from the last to the first, and a redo takes back the last undo, so what is restored is always
+the state that followed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from memory_store.batch import Batch
+from memory_store.sqlite import Database
+from memory_store.timeline import last_end
+from memory_store.versions import Versions
+
+
+@dataclass(frozen=True, slots=True)
+class Reverted:
+    """What ``undo`` or ``redo`` did with one batch."""
+
+    batch: int
+    kind: str
+    """What the batch was: ``put`` or ``forget``."""
+    closed: tuple[str, ...]
+    """edit_ids that no longer hold, or no longer as long."""
+    reopened: tuple[str, ...]
+    """edit_ids that hold again, or longer than before."""
+
+
+def undo(batch: Batch, versions: Versions, count: int, namespace: str | None) -> list[Reverted]:
+    """Take back the last ``count`` batches of put and forget that still stand."""
+    done: list[Reverted] = []
+    before: int | None = None
+    while len(done) < count and (found := _last_standing(batch.db, namespace, before)):
+        before, spaces = found
+        done.append(_revert(batch, versions, "undo", before, before, spaces))
+    return done
+
+
+def redo(batch: Batch, versions: Versions, count: int, namespace: str | None) -> list[Reverted]:
+    """Take back the last ``count`` undos after which nothing was put or forgotten."""
+    done: list[Reverted] = []
+    while len(done) < count and (found := _last_undone(batch.db, namespace)):
+        target, undone_by, spaces = found
+        done.append(_revert(batch, versions, "redo", target, undone_by, spaces))
+    return done
+
+
+def _last_standing(db: Database, namespace: str | None, before: int | None) -> tuple[int, list[str]] | None:
+    """Return the last batch, older than ``before``, that is not undone, and the namespaces where it is not."""
+    while True:
+        before = db.value(
+            "SELECT batch FROM events WHERE kind IN ('put', 'forget') AND batch < ?"
+            " AND (? IS NULL OR namespace = ?) ORDER BY batch DESC LIMIT 1",
+            (2**62 if before is None else before, namespace, namespace),
+        )
+        if before is None:
+            return None
+        rows = db.rows(
+            "SELECT DISTINCT namespace FROM events WHERE batch = ? AND (? IS NULL OR namespace = ?)",
+            (before, namespace, namespace),
+        )
+        verdict = "SELECT kind FROM events WHERE target = ? AND namespace = ? ORDER BY seq DESC LIMIT 1"
+        spaces = [space for (space,) in rows if db.value(verdict, (before, space)) != "undo"]
+        if spaces:
+            return before, spaces
+
+
+def _last_undone(db: Database, namespace: str | None) -> tuple[int, int, list[str]] | None:
+    """Return the batch undone last, the batch that undid it, and the namespaces where both still hold."""
+    for batch, target in db.rows(
+        "SELECT batch, target FROM events WHERE kind = 'undo' AND (? IS NULL OR namespace = ?)"
+        " GROUP BY batch, target ORDER BY max(seq) DESC",
+        (namespace, namespace),
+    ):
+        rows = db.rows(
+            "SELECT namespace FROM events u WHERE kind = 'undo' AND batch = ? AND target = ?"
+            " AND (? IS NULL OR namespace = ?) AND NOT EXISTS (SELECT 1 FROM events later"
+            " WHERE later.namespace = u.namespace AND later.seq > u.seq"
+            " AND (later.kind IN ('put', 'forget') OR later.target = u.target))",
+            (batch, target, namespace, namespace),
+        )
+        if rows:
+            return target, batch, [space for (space,) in rows]
+    return None
+
+
+def _revert(batch: Batch, versions: Versions, kind: str, target: int, what: int, spaces: Sequence[str]) -> Reverted:
+    """Give every version that batch ``what`` changed the windows it had before."""
+    closed: list[str] = []
+    reopened: list[str] = []
+    for space in spaces:
+        first, last = batch.db.rows(
+            "SELECT min(seq), max(seq) FROM events WHERE batch = ? AND namespace = ?"
+            " AND (target IS NULL OR target = ?)",
+            (what, space, target),
+        )[0]
+        changed = batch.db.rows(
+            "SELECT DISTINCT e.row, e.edit_id FROM windows w JOIN edits e ON e.row = w.edit"
+            " WHERE e.namespace = ? AND (w.known_from BETWEEN ? AND ? OR w.known_until BETWEEN ? AND ?)"
+            " ORDER BY e.row",
+            (space, first, last, first, last),
+        )
+        before = {row: versions.windows_before(row, first) for row, _ in changed}
+        for row, edit_id in changed:
+            end, end_before = last_end(versions.windows(row)), last_end(before[row])
+            if end_before < end:
+                closed.append(edit_id)
+            elif end_before > end:
+                reopened.append(edit_id)
+        batch.event(kind, space, {}, target=target, windows=before)
+    kind_of_target = batch.db.value("SELECT kind FROM events WHERE batch = ? LIMIT 1", (target,))
+    return Reverted(target, kind_of_target, tuple(closed), tuple(reopened))
