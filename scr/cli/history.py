@@ -12,7 +12,8 @@ from scr.cli.text import checked
 
 if TYPE_CHECKING:
     from memory_store.events import Event
-    from memory_store.store import EditStore, Reverted
+    from memory_store.reverting import Reverted
+    from memory_store.store import EditStore
 
 CHECK_FAILED = 5
 DEFAULT_LIMIT = 50

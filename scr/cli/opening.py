@@ -4,6 +4,8 @@ import getpass
 import logging
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +16,6 @@ from memory_store.errors import ScrError
 from scr.cli.options import Session
 
 if TYPE_CHECKING:
-    from memory_store.edit import Edit
     from memory_store.store import EditStore
     from scr.config import Settings
     from scr.edited_model import EditedModel
@@ -146,5 +147,18 @@ def confirmed(session: Session, question: str) -> bool:
     return click.confirm(question, err=True)
 
 
-def short(edit: "Edit") -> str:
-    return f"{edit.edit_id}  {edit.statement}"
+@contextmanager
+def progress_bar(session: Session, what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function to call with (done, of how many); drawn on stderr where a person watches, after 2 s."""
+    if session.quiet or not sys.stderr.isatty() or os.environ.get("CI"):
+        yield lambda done, total: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=what, unit=unit, delay=2, leave=False, file=sys.stderr) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show

@@ -1,14 +1,12 @@
 """``scr prove``: does the memory leave alone what no fact governs? Compared bit for bit."""
 
-import os
-import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from memory_store.errors import ConfigError
-from scr.cli.opening import open_model
+from scr.cli.opening import open_model, progress_bar
 from scr.cli.options import Command, Session, pass_session
 from scr.cli.output import one_line, table
 from scr.cli.text import stdin_lines
@@ -51,7 +49,8 @@ def prove(session: Session, prompts_file: str | None, max_new_tokens: int, scope
     from scr.prove import prove as run
 
     model = open_model(session, near_misses=0, scope=scope)
-    proof = run(model, _watched(session, prompts), max_new_tokens=max_new_tokens)
+    with progress_bar(session, "prove", "prompt") as show:
+        proof = run(model, _counted(prompts, show), max_new_tokens=max_new_tokens)
     session.print("scr.prove/1", _data(proof), lambda: _text(proof))
     if not proof.identical:
         click.get_current_context().exit(CHECK_FAILED)
@@ -74,14 +73,10 @@ def _prompts(file: str | None) -> list[str]:
     return prompts
 
 
-def _watched(session: Session, prompts: list[str]) -> Iterable[str]:
-    """``prompts``, with a progress bar where a person watches."""
-    if session.quiet or not sys.stderr.isatty() or os.environ.get("CI"):
-        return prompts
-    from tqdm import tqdm
-
-    bar: Iterable[str] = tqdm(prompts, desc="prove", unit="prompt", delay=2, leave=False)
-    return bar
+def _counted(prompts: Sequence[str], show: Callable[[int, int], None]) -> Iterator[str]:
+    for number, prompt in enumerate(prompts):
+        show(number, len(prompts))
+        yield prompt
 
 
 def _data(proof: "Proof") -> dict[str, Any]:

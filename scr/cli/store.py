@@ -1,16 +1,32 @@
 """``scr store``: the file that holds the memory."""
 
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from scr.cli.opening import NothingFoundError, existing_store, open_store
+from memory_store.errors import ConfigError
+from scr.cli.facts import complete_id, found
+from scr.cli.opening import (
+    NothingFoundError,
+    confirmed,
+    existing_store,
+    open_store,
+    progress_bar,
+    quiet_libraries,
+    user,
+    within_reach,
+)
 from scr.cli.options import Group, Session, pass_session
 from scr.cli.output import fields, one_line, table
+from scr.cli.text import checked
 
 if TYPE_CHECKING:
+    from memory_store.edit import Edit
     from memory_store.store import EditStore
+    from scr.protocols import Keys
 
 CHECK_FAILED = 5
 
@@ -114,6 +130,89 @@ def doctor(session: Session, repair: bool) -> None:
     session.print("scr.store.doctor/1", {"sound": not left, "findings": data}, text)
     if left:
         click.get_current_context().exit(CHECK_FAILED)
+
+
+@store.command(
+    examples="""
+        scr store backup facts-copy.scr
+    """
+)
+@click.argument("file")
+@pass_session
+def backup(session: Session, file: str) -> None:
+    """Write a consistent copy to FILE, while others read and write."""
+    checked(file, "the file's name", empty="the file's name is empty; try: scr store backup facts-copy.scr")
+    if os.path.lexists(file):
+        raise ConfigError(f"{file} is already there; name a new file")
+    _opened(session).backup(file)
+    session.print("scr.store.backup/1", {"path": file}, lambda: f"copied  {file}")
+
+
+@store.command(
+    examples="""
+        scr store reindex
+        scr store reindex --encoder hash
+    """
+)
+@click.option("--encoder", metavar="NAME", help="The encoder to go over to (else SCR_ENCODER, else the default).")
+@pass_session
+def reindex(session: Session, encoder: str | None) -> None:
+    """Give every fact new keys: after a change of encoder, or where keys are missing."""
+    from scr.encoder import load_encoder
+
+    if encoder is not None:
+        checked(encoder, "--encoder", empty="--encoder is empty; give a name, or leave it out")
+    opened = _opened(session)
+    settings = within_reach(session, session.settings)
+    quiet_libraries(session)
+    used = load_encoder(settings.encoder, offline=settings.offline, device=settings.device)
+    if encoder not in (None, used.fingerprint):
+        settings = within_reach(session, replace(settings, encoder=encoder))
+        used = load_encoder(encoder, offline=settings.offline, device=settings.device)
+    before, head = opened.encoder, opened.head()
+
+    def encode(edits: "Sequence[Edit]") -> "Mapping[str, Keys]":
+        return {
+            "statement": used.encode([e.statement for e in edits]),
+            "prompt": used.encode([e.prompt or e.statement for e in edits]),
+        }
+
+    with progress_bar(session, "encode", "fact") as show:
+        count = opened.reindex(used.fingerprint, encode, actor=user(), progress=show)
+    session.print(
+        "scr.store.reindex/1",
+        {"versions": count, "from": before, "to": used.fingerprint, "head_before": head},
+        lambda: f"reindexed  {count} versions of facts with {used.fingerprint}",
+    )
+
+
+@store.command(
+    examples="""
+        scr store purge france -y
+    """
+)
+@click.argument("edit_ids", metavar="ID...", nargs=-1, required=True, shell_complete=complete_id)
+@click.option("--dry-run", is_flag=True, help="Show what would be erased, erase nothing.")
+@pass_session
+def purge(session: Session, edit_ids: tuple[str, ...], dry_run: bool) -> None:
+    """Erase versions of facts for good, from the log too. This cannot be undone; "scr rm" can."""
+    opened = _opened(session)
+    edits = [found(session, opened, edit_id) for edit_id in dict.fromkeys(edit_ids)]
+    complete = True
+    if not dry_run:
+        listed = "\n".join(f"  {e.edit_id}  {one_line(e.statement, 100)}" for e in edits)
+        if not confirmed(session, f"{listed}\nErase for good? This cannot be undone."):
+            session.say("scr: nothing was erased")
+            return
+        ids = [e.edit_id for e in edits]
+        complete = opened.purge(ids, namespace=session.settings.namespace, actor=user()).complete
+    session.print(
+        "scr.store.purge/1",
+        {"dry_run": dry_run, "edit_ids": [e.edit_id for e in edits], "complete": complete},
+        lambda: "\n".join(f"{'would be erased' if dry_run else 'erased'}  {e.edit_id}" for e in edits),
+    )
+    if not complete:
+        session.warn("another process still holds old pages of the file; they go when it has ended")
 
 
 def _opened(session: Session) -> "EditStore":

