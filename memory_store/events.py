@@ -105,9 +105,16 @@ class EventLog:
         self._db.execute("INSERT INTO payloads (seq, salt, payload) VALUES (?, ?, ?)", (seq, salt, text))
         return seq
 
-    def read(self, *, limit: int | None = None, namespace: str | None = None, kind: str | None = None) -> list[Event]:
-        """Return events, the newest first."""
-        conditions = [("e.namespace = ?", namespace), ("e.kind = ?", kind)]
+    def read(
+        self,
+        *,
+        limit: int | None = None,
+        namespace: str | None = None,
+        kind: str | None = None,
+        edit: int | None = None,
+    ) -> list[Event]:
+        """Return events, the newest first; with ``edit``, those about that row."""
+        conditions: list[tuple[str, Any]] = [("e.namespace = ?", namespace), ("e.kind = ?", kind), ("e.edit = ?", edit)]
         used = [(sql, value) for sql, value in conditions if value is not None]
         where = f"WHERE {' AND '.join(sql for sql, _ in used)}" if used else ""
         rows = self._db.rows(

@@ -47,7 +47,8 @@ def as_row(edit: Edit) -> tuple[Any, ...]:
     )
 
 
-def as_edit(row: Row) -> Edit:
+def as_edit(row: Row, window: tuple[str | None, str | None] | None = None) -> Edit:
+    """Return the edit of a row that begins with ``COLUMNS``, with the validity asked for, or with ``window``."""
     return Edit(
         namespace=row[1],
         edit_id=row[2],
@@ -55,16 +56,20 @@ def as_edit(row: Row) -> Edit:
         target_new=row[4],
         prompt=row[5],
         subject=row[6],
-        aliases=tuple(json.loads(row[7])),
+        aliases=_names(row[7]),
         relation=row[8],
         verbatim=bool(row[9]),
         source=row[10],
         actor=row[11],
-        tags=tuple(json.loads(row[12])),
-        valid_from=row[13],
-        valid_until=row[14],
+        tags=_names(row[12]),
+        valid_from=window[0] if window else row[13],
+        valid_until=window[1] if window else row[14],
         recorded_at=row[15],
     )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(json.loads(text))
 
 
 def as_json(edit: Edit) -> dict[str, Any]:

@@ -365,7 +365,25 @@ class EditStore:
                 f" WHERE e.namespace = ? AND {known} AND {_VALID} ORDER BY e.row",
                 (namespace, *known_values, moment, moment),
             )
-            return [replace(as_edit(row), valid_from=row[16], valid_until=row[17]) for row in rows]
+            return [as_edit(row, row[-2:]) for row in rows]
+
+    def versions(self, namespace: str = DEFAULT_NAMESPACE) -> list[Version]:
+        """Return every version with its status, in the order they were stored."""
+        with self._db.snapshot():
+            now = self._now()
+            every = self._versions.where("namespace = ?", namespace)
+            return [Version(self._versions.shown(one, now), self._versions.status(one, now)) for one in every]
+
+    def holds(self, namespace: str = DEFAULT_NAMESPACE, *, as_of: str | datetime | None = None) -> bool:
+        """Whether any edit is valid there; fast, however many there are."""
+        with self._db.snapshot():
+            moment = self._now() if as_of is None else instant(as_of, "as_of")
+            found = self._db.value(
+                "SELECT 1 FROM edits e CROSS JOIN windows w ON w.edit = e.row"
+                f" WHERE e.namespace = ? AND {KNOWN_NOW} AND {_VALID} LIMIT 1",
+                (namespace, moment, moment),
+            )
+            return found is not None
 
     def nearest(
         self,
@@ -527,9 +545,18 @@ class EditStore:
                 "files": files,
             }
 
-    def log(self, *, limit: int | None = None, namespace: str | None = None, kind: str | None = None) -> list[Event]:
-        """Return what happened, the newest first."""
-        return self._log.read(limit=limit, namespace=namespace, kind=kind)
+    def log(
+        self,
+        *,
+        limit: int | None = None,
+        namespace: str | None = None,
+        kind: str | None = None,
+        edit_id: str | None = None,
+    ) -> list[Event]:
+        """Return what happened, the newest first; with ``edit_id``, to that version."""
+        with self._db.snapshot():
+            row = None if edit_id is None else self._versions.found(namespace or DEFAULT_NAMESPACE, edit_id).row
+            return self._log.read(limit=limit, namespace=namespace, kind=kind, edit=row)
 
     def head(self) -> str:
         """Return the hash of the last event; noted elsewhere, it shows later that nothing before it was changed."""

@@ -609,6 +609,24 @@ def test_stats_count_what_lives_and_what_is_closed(tmp_path, put, capital):
     assert stats["files"]["s.scr"] > 0
 
 
+def test_versions_say_how_each_stands_and_holds_whether_any_does(store, put, capital):
+    assert not store.holds()
+    put(store, capital("France", "Lyon", edit_id="a"), capital("Spain", "Vigo", edit_id="s"))
+    put(store, capital("France", "Nice", edit_id="b"))
+    store.forget(["s"])
+    assert [(one.edit.edit_id, one.status) for one in store.versions()] == [
+        ("a", "superseded"),
+        ("s", "forgotten"),
+        ("b", "live"),
+    ]
+    assert store.holds() and not store.holds("other")
+    store.forget(["b"])
+    assert not store.holds() and store.holds(as_of="2020")
+    assert [event.kind for event in store.log(edit_id="b")] == ["forget", "put"]
+    with pytest.raises(EditNotFoundError):
+        store.log(edit_id="nope")
+
+
 def test_doctor_finds_missing_keys_and_mends_the_table_of_names(tmp_path, put, capital):
     import sqlite3
 
