@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memory_store.edit import DEFAULT_NAMESPACE, Edit, PutResult
-from memory_store.errors import ConfigError
+from memory_store.errors import ConfigError, ScrError
 from memory_store.store import EditStore
 from scr.prompting import facts_block
 from scr.protocols import Answer, Decision, Encoder, Judged, LanguageModel, Route, ScopeClassifier
+from scr.scope.fail_closed import FailClosed
 from scr.scope.recall import recall
 
 logger = logging.getLogger("scr")
@@ -55,11 +56,13 @@ class RetrievalEditor:
     ) -> None:
         self.store = store
         self.encoder = encoder
-        self.scope = scope
+        self.scope: ScopeClassifier = FailClosed(scope)
         self.model = model
         self.namespace = namespace
         self.near_misses = near_misses
         """How many candidates below the threshold an answer names; they may tell of other facts, so none here."""
+        self.special_tokens: Sequence[str] = ()
+        """Control tokens of the model that reads the facts, beyond the shapes that are always defused."""
         self._mine: dict[tuple[str, str], None] = {}
 
     def edit(self, edits: Sequence[Edit], *, actor: str | None = None, dry_run: bool = False) -> list[PutResult]:
@@ -93,12 +96,16 @@ class RetrievalEditor:
         self, queries: Sequence[str], *, namespace: str | None = None, as_of: str | None = None
     ) -> list[Decision]:
         """Which edits govern each query; ``decision.failed`` says why where none could be made (out of scope)."""
-        candidates = recall(self.store, self.encoder, queries, namespace=namespace or self.namespace, as_of=as_of)
+        # A lone surrogate is no text that an encoder could read.
+        readable = [query.encode("utf-8", "replace").decode() for query in queries]
         try:
-            return self.scope.decide(queries, candidates)
-        except Exception as error:  # a decider may be anyone's; whatever it raises, an edit must not fire by accident
-            logger.warning("the scope decider %r failed, so nothing is in scope: %s", self.scope.name, error)
+            candidates = recall(self.store, self.encoder, readable, namespace=namespace or self.namespace, as_of=as_of)
+        except ScrError:
+            raise  # a store or setting that is wrong is said aloud
+        except Exception as error:  # an encoder that fails must not take the answer down with it
+            logger.warning("recall failed, so nothing is in scope: %s", error)
             return [Decision(failed=f"{type(error).__name__}: {error}") for _ in queries]
+        return self.scope.decide(readable, candidates)
 
     def rewrite(
         self, messages: Sequence[Message], *, namespace: str | None = None, as_of: str | None = None
@@ -106,9 +113,11 @@ class RetrievalEditor:
         """The same decision for a model that runs elsewhere: facts enter the last user turn as quoted data.
 
         Raises:
-            ConfigError: ``messages`` holds no user turn with text.
+            ConfigError: ``messages`` holds no user turn.
         """
         turn, query = last_user_turn(messages)
+        if not query.strip():
+            return Rewrite(messages, "base", (), {"query": query})
         started = time.perf_counter()
         (decision,) = self.decide([query], namespace=namespace, as_of=as_of)
         trace = {
@@ -122,34 +131,30 @@ class RetrievalEditor:
             return Rewrite(messages, "base", (), trace)
         if decision.in_scope[0].edit.verbatim:
             return Rewrite(messages, "verbatim", decision.in_scope[:1], trace)
-        block = facts_block([j.edit.statement for j in decision.in_scope])
-        return Rewrite(_with_block(messages, turn, block), "context", decision.in_scope, trace)
+        return Rewrite(with_block(messages, turn, self._block(decision)), "context", decision.in_scope, trace)
 
     def answer(self, prompts: Sequence[str], *, max_new_tokens: int = 64) -> list[Answer]:
         """Answer raw prompts with the frozen model, each with the facts that govern it in front."""
         if self.model is None:
             raise ConfigError("this editor has no language model; pass model=, or use rewrite()")
         decisions = self.decide(prompts)
-        shown = [
-            facts_block([j.edit.statement for j in d.in_scope]) + p for p, d in zip(prompts, decisions, strict=True)
-        ]
         asked = [i for i, d in enumerate(decisions) if not _verbatim(d)]
-        texts = dict(
-            zip(asked, self.model.generate([shown[i] for i in asked], max_new_tokens=max_new_tokens), strict=True)
-        )
+        shown = [self._block(decisions[i]) + prompts[i] for i in asked]
+        texts = dict(zip(asked, self.model.generate(shown, max_new_tokens=max_new_tokens), strict=True))
         return [self.to_answer(texts.get(i, ""), d) for i, d in enumerate(decisions)]
 
-    def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, int, bool]]:
+    def log_likelihood(
+        self, pairs: Sequence[tuple[str, str]], decisions: Sequence[Decision] | None = None
+    ) -> list[tuple[float, int, bool]]:
         """Teacher-forced: each continuation after its prompt, the governing facts in front of the prompt."""
         if self.model is None:
             raise ConfigError("this editor has no language model; pass model=")
-        decisions = self.decide([prompt for prompt, _ in pairs])
-        return self.model.log_likelihood(
-            [
-                (facts_block([j.edit.statement for j in d.in_scope]) + prompt, continuation)
-                for (prompt, continuation), d in zip(pairs, decisions, strict=True)
-            ]
-        )
+        decisions = self.decide([prompt for prompt, _ in pairs]) if decisions is None else decisions
+        shown = [(self._block(d) + prompt, text) for (prompt, text), d in zip(pairs, decisions, strict=True)]
+        return self.model.log_likelihood(shown)
+
+    def _block(self, decision: Decision) -> str:
+        return facts_block([judged.edit.statement for judged in decision.in_scope], self.special_tokens)
 
     def to_answer(self, text: str, decision: Decision, timings_ms: Mapping[str, float] | None = None) -> Answer:
         """Put a decision and what the model said together; a verbatim edit answers with its own text."""
@@ -173,32 +178,36 @@ class RetrievalEditor:
 
 
 def last_user_turn(messages: Sequence[Message]) -> tuple[int, str]:
-    """Return the index and the text of the last user turn.
+    """Return the index and the text of the last user turn; empty where it holds none (an image alone, say).
 
     Raises:
-        ConfigError: there is none, or it holds no text.
+        ConfigError: there is no user turn.
     """
     for index in range(len(messages) - 1, -1, -1):
         if messages[index].get("role") == "user":
             content = messages[index].get("content")
             if isinstance(content, str):
                 return index, content
-            if isinstance(content, list):
-                texts = [p["text"] for p in content if isinstance(p, Mapping) and p.get("type") == "text"]
-                if texts:
-                    return index, "\n".join(texts)
-            break
-    raise ConfigError('no user turn with text in messages; give at least [{"role": "user", "content": "…"}]')
+            texts: Any = content
+            return index, "\n".join(str(texts[at]["text"]) for at in _text_parts(content))
+    raise ConfigError('no user turn in messages; give at least [{"role": "user", "content": "…"}]')
 
 
-def _with_block(messages: Sequence[Message], turn: int, block: str) -> list[Message]:
-    content = messages[turn]["content"]
+def with_block(messages: Sequence[Message], turn: int, block: str) -> list[Message]:
+    """New messages in which the text of one turn has ``block`` in front; the caller's are left alone."""
+    content: Any = messages[turn]["content"]
     if isinstance(content, str):
         content = block + content
     else:
-        first = next(i for i, p in enumerate(content) if isinstance(p, Mapping) and p.get("type") == "text")
+        first = _text_parts(content)[0]
         content = [*content[:first], {**content[first], "text": block + content[first]["text"]}, *content[first + 1 :]]
     return [*messages[:turn], {**messages[turn], "content": content}, *messages[turn + 1 :]]
+
+
+def _text_parts(content: Any) -> list[int]:
+    """Indices of the text parts of a message's content."""
+    parts = content if isinstance(content, list) else []
+    return [at for at, part in enumerate(parts) if isinstance(part, Mapping) and part.get("type") == "text"]
 
 
 def _verbatim(decision: Decision) -> bool:

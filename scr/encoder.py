@@ -66,6 +66,8 @@ class MiniLMEncoder:
     (about 1e-7).
     """
 
+    name = DEFAULT_ENCODER
+
     def __init__(self, folder: Path, *, device: str = "cpu") -> None:
         """Load ``tokenizer.json`` and ``model.safetensors`` of ``folder``.
 
@@ -200,6 +202,7 @@ class SentenceTransformersEncoder:
         Raises:
             ModelUnavailableError: it is in no cache and cannot be, or may not be, downloaded.
         """
+        self.name = str(Path(name).resolve()) if Path(name).is_dir() else name
         try:
             from sentence_transformers import SentenceTransformer
 
@@ -244,6 +247,8 @@ class HashEncoder:
     A key counts the text's lower-cased words (weight 1) and character trigrams (weight 0.3) in 384 signed buckets
     chosen by CRC-32. Texts that share words are near; nothing else is known about meaning.
     """
+
+    name = HASH_ENCODER
 
     @property
     def fingerprint(self) -> str:

@@ -31,6 +31,7 @@ def load_model(
     Raises:
         ModelUnavailableError: nothing loadable there; says where it looked and what to type next.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     where = os.fspath(name) if name is not None else str(MODEL_DIR)
@@ -45,7 +46,10 @@ def load_model(
         raise ModelUnavailableError(f"no model folder at {where}; check -m/--model or SCR_MODEL")
     elif not where.strip():
         raise ConfigError("the model's name is empty; give a Hugging Face name or a folder, or leave -m out")
-    shared = {k: options[k] for k in ("revision", "token", "cache_dir", "subfolder") if k in options}
+    offline = bool(options.pop("local_files_only", offline))
+    shared = {
+        k: options[k] for k in ("revision", "token", "cache_dir", "subfolder", "trust_remote_code") if k in options
+    }
     if name is None:
         # Stored in 16 bit; computed in 32, which a CPU does faster and which keeps its published figures.
         options.setdefault("dtype", "float32")
@@ -53,7 +57,7 @@ def load_model(
         with _quiet():
             tokenizer = AutoTokenizer.from_pretrained(where, local_files_only=offline, **shared)
             model = AutoModelForCausalLM.from_pretrained(where, local_files_only=offline, **options)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if local.is_dir():
             raise ModelUnavailableError(f"cannot load the model in {where}: {reason}") from error
@@ -95,7 +99,7 @@ class HFLanguageModel:
 
     def generate(self, prompts: Sequence[str], *, max_new_tokens: int, stop: Sequence[str] = ()) -> list[str]:
         """Greedy continuations, cut before the first of ``stop``; without the prompts and special tokens."""
-        rows = [self.tokenizer(p)["input_ids"] for p in prompts]
+        rows = [self.prompt_ids(p) for p in prompts]
         texts = []
         for ids in self.continue_rows(rows, max_new_tokens=max_new_tokens):
             text = self.tokenizer.decode(ids, skip_special_tokens=True)
@@ -114,7 +118,8 @@ class HFLanguageModel:
         by_length: dict[int, list[int]] = {}
         for index, row in enumerate(rows):
             by_length.setdefault(len(row), []).append(index)
-        options = {"do_sample": False, "pad_token_id": pad_token_id(self.model, self.tokenizer), **options}
+        if options.get("generation_config") is None:
+            options = {"do_sample": False, "pad_token_id": pad_token_id(self.model, self.tokenizer), **options}
         ends = end_token_ids(self.model, self.tokenizer)
         out: list[list[int]] = [[] for _ in rows]
         for length, members in sorted(by_length.items()):
@@ -130,28 +135,62 @@ class HFLanguageModel:
                     out[index] = new[:stop_at]
         return out
 
+    def prompt_ids(self, text: str) -> list[int]:
+        """``text`` as the start of something: with what the tokenizer puts before a text, without what it puts after.
+
+        An empty text is the token that begins, or else ends, a text.
+        """
+        plain = list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        whole = list(self.tokenizer(text)["input_ids"])
+        for at in range(len(whole) - len(plain) + 1):
+            if whole[at : at + len(plain)] == plain:
+                plain = whole[: at + len(plain)]
+                break
+        if not plain:
+            start = self.tokenizer.bos_token_id
+            plain = [start] if start is not None else end_token_ids(self.model, self.tokenizer)[:1]
+        if not plain:
+            raise ConfigError("the prompt is empty and the tokenizer has no token that begins or ends a text")
+        return plain
+
     def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, int, bool]]:
         """Teacher-forced. The space between prompt and continuation belongs to the continuation.
 
-        The pair is tokenised as one text; the continuation's tokens are those after the prompt's own.
+        The pair is tokenised as one text; the continuation's tokens are those that the prompt alone does not have.
+
+        Raises:
+            ConfigError: a continuation is empty, or the pair is longer than the model's window.
         """
         import torch
 
         results = []
         for prompt, continuation in pairs:
-            head = self.tokenizer(prompt)["input_ids"]
-            whole = self.tokenizer(prompt + continuation)["input_ids"]
-            if not head or len(whole) <= len(head):
-                raise ConfigError(f"nothing to score: prompt {prompt!r}, continuation {continuation!r}")
+            if not continuation.strip():
+                raise ConfigError(f"nothing to score: the continuation is {continuation!r}")
+            head = self.prompt_ids(prompt.rstrip())
+            whole = self.prompt_ids(prompt + continuation)
+            if not prompt.strip():
+                whole = [*head, *whole[1:]] if whole[:1] == head else [*head, *whole]
+            # A token may span the border; it is then scored whole.
+            shared = next((i for i, (a, b) in enumerate(zip(head, whole, strict=False)) if a != b), len(head))
+            if len(whole) > self.window:
+                raise ConfigError(f"prompt and continuation are {len(whole)} tokens, the window is {self.window}")
             ids = torch.tensor([whole], device=self.model.device)
             with torch.inference_mode():
                 logits = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]  # (tokens, vocab)
-            wanted = ids[0, len(head) :]
-            scores = logits[len(head) - 1 : -1].float().log_softmax(-1)  # (continuation, vocab)
+            wanted = ids[0, shared:]
+            scores = logits[shared - 1 : -1].float().log_softmax(-1)  # (continuation, vocab)
             chosen = scores.gather(-1, wanted[:, None])[:, 0]
             greedy = bool((scores.argmax(-1) == wanted).all())
             results.append((float(chosen.double().sum()), len(wanted), greedy))
         return results
+
+    @property
+    def window(self) -> int:
+        """The most tokens that the model reads; without a stated limit, more than any prompt has."""
+        config = self.model.config
+        text = config.get_text_config() if hasattr(config, "get_text_config") else config
+        return int(getattr(text, "max_position_embeddings", None) or getattr(text, "n_positions", None) or 10**9)
 
 
 def pad_token_id(model: Any, tokenizer: Any) -> int | None:

@@ -63,7 +63,7 @@ def prove(model: EditedModel, prompts: Iterable[str], *, max_new_tokens: int = 8
     rows = []
     for prompt in prompts:
         ids = model.question_ids(prompt)
-        (decision,) = model.decide([prompt])
+        (decision,) = model.decide([model.turns.find(ids).query])
         base = _digest(model.model.generate(**_call(ids, model.device, max_new_tokens)))
         edited = _digest(model.generate(**_call(ids, model.device, max_new_tokens)))
         rows.append(ProofRow(prompt, bool(decision.in_scope), base, edited))

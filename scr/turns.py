@@ -1,7 +1,9 @@
 """Where in a row of tokens does the question stand? In the last user turn where the row follows the tokenizer's chat
 template, else in the whole row.
 
-Works on token ids, so that text which merely looks like a control token is never taken for one.
+What opens and closes a user turn is read off two conversations that the template renders and the tokenizer reads back.
+Control tokens are compared as token ids, so text that merely looks like one is not taken for it; a template whose
+turns are opened by plain text alone cannot be told from such text.
 """
 
 from collections.abc import Sequence
@@ -14,12 +16,24 @@ _FIRST, _REPLY, _SECOND = "scrfirstquestion", "scrreply", "scrsecondquestion"
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The question of one row."""
+    """The question of one row, and the row cut where facts are put in."""
 
     query: str
-    """Its text, without template tokens."""
-    insert_at: int
-    """Index of the token before which facts are put."""
+    """The question's text, without template tokens."""
+    head: tuple[int, ...]
+    """The tokens before the question."""
+    tail: tuple[int, ...]
+    """The question and what follows it."""
+    recognised: bool = True
+    """False: a row with control tokens that the template does not explain; facts have no place in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    header: str
+    """What opens a user turn, from its first control token on."""
+    close: str
+    """What closes it: its first control token, or its text where it has none."""
 
 
 class TurnFinder:
@@ -30,83 +44,108 @@ class TurnFinder:
 
     @cached_property
     def special_tokens(self) -> tuple[str, ...]:
-        """The text of every token that the tokenizer treats as one indivisible control token."""
-        added = getattr(self.tokenizer, "added_tokens_decoder", {})
-        texts = {str(token) for token in added.values()} | set(self.tokenizer.all_special_tokens)
+        """The text of every control token: none of them may come out of a fact.
+
+        A model's added markup words count, its added plain words do not.
+        """
+        added = {str(token) for token in getattr(self.tokenizer, "added_tokens_decoder", {}).values()}
+        texts = {t for t in added if not t.replace(" ", "").isalnum()} | set(self.tokenizer.all_special_tokens)
         return tuple(sorted(t for t in texts if t.strip()))
 
     @cached_property
-    def special_ids(self) -> frozenset[int]:
+    def control_ids(self) -> frozenset[int]:
+        """The ids of ``special_tokens``."""
         return frozenset(self.tokenizer.convert_tokens_to_ids(list(self.special_tokens)))
 
     @cached_property
-    def _marks(self) -> tuple[str, str] | None:
-        """What opens a user turn and what closes it, read off two rendered conversations; None without a template."""
+    def _special_ids(self) -> frozenset[int]:
+        """Only those that the tokenizer itself calls special; a model's markup words are not."""
+        added = getattr(self.tokenizer, "added_tokens_decoder", {})
+        marked = {index for index, token in added.items() if getattr(token, "special", False)}
+        return frozenset(marked | set(self.tokenizer.all_special_ids))
+
+    @cached_property
+    def _marks(self) -> _Marks | None:
+        """None without a template, or with one that cannot render a conversation of two questions."""
         if not getattr(self.tokenizer, "chat_template", None):
             return None
         user, again = {"role": "user", "content": _FIRST}, {"role": "user", "content": _SECOND}
         try:
-            one = self.tokenizer.apply_chat_template([user], tokenize=False)
-            two = self.tokenizer.apply_chat_template(
-                [user, {"role": "assistant", "content": _REPLY}, again], tokenize=False
-            )
+            one = self._rendered([user])
+            two = self._rendered([user, {"role": "assistant", "content": _REPLY}, again])
             before, after = one.split(_FIRST)
             between = two[two.index(_REPLY) + len(_REPLY) : two.index(_SECOND)]
-            close = two[two.index(_FIRST) + len(_FIRST) : two.index(_REPLY)]
+            answered = two[two.index(_FIRST) + len(_FIRST) : two.index(_REPLY)]
         except Exception:  # a template may raise anything; then rows are read as plain text
             return None
+        close = self._first_special(_common_prefix(after, answered).strip() or answered.strip())
         header = _common_suffix(before, between)
+        if close and header.startswith(close) and header[len(close) :].strip():
+            header = header[len(close) :]
         starts = [at for t in self.special_tokens if (at := header.find(t)) >= 0]
-        header = header[min(starts) :] if starts else header
-        return (header, _common_prefix(after, close) or close) if header.strip() else None
+        header = header[min(starts) :] if starts else header.lstrip("\n")
+        return _Marks(header, close) if header.strip() else None
+
+    def _rendered(self, messages: list[dict[str, str]]) -> str:
+        """A conversation as its tokens read, which some tokenizers space otherwise than the template wrote it."""
+        text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return self._text(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _first_special(self, text: str) -> str:
+        found = [(at, -len(t), t) for t in self.special_tokens if (at := text.find(t)) >= 0]
+        return min(found)[2] if found else text
 
     def find(self, ids: Sequence[int]) -> Turn:
         """Return the question of ``ids`` (one row, without padding)."""
-        ids = list(ids)
-        span = self._last_user_span(ids)
-        if span is None:
-            start = next((at for at, token in enumerate(ids) if token not in self.special_ids), len(ids))
-            return Turn(self.tokenizer.decode(ids, skip_special_tokens=True).strip(), start)
-        start, end = span
-        return Turn(self.tokenizer.decode(ids[start:end], skip_special_tokens=True).strip(), start)
+        row = tuple(ids)
+        cut = self._after_last_header(row)
+        if cut is None:
+            start = next((at for at, token in enumerate(row) if token not in self._special_ids), len(row))
+            query = self.tokenizer.decode(row[start:], skip_special_tokens=True).strip()
+            chat = bool(getattr(self.tokenizer, "chat_template", None))
+            inside = any(token in self._special_ids for token in row[start:-1])
+            return Turn(query, row[:start], row[start:], recognised=not (chat and inside))
+        head, tail = cut
+        query = self.tokenizer.decode(tail[: self._end(tail)], skip_special_tokens=True).strip()
+        return Turn(query, head, tail)
 
-    def _last_user_span(self, ids: list[int]) -> tuple[int, int] | None:
+    def _end(self, tail: tuple[int, ...]) -> int:
+        """How many tokens of ``tail`` are the question."""
+        assert self._marks is not None
+        close = self._marks.close
+        if close in self.special_tokens:
+            closing = self.tokenizer.convert_tokens_to_ids(close)
+            return next((at for at, token in enumerate(tail) if token == closing), len(tail))
+        end = next((at for at, token in enumerate(tail) if token in self._special_ids), len(tail))
+        at = self._text(tail).find(close) if close else -1
+        return min(end, self._tokens_within(tail, at)) if at >= 0 else end
+
+    def _after_last_header(self, row: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """Cut the row after the last header; a control token in the header must be one in the row too."""
         if self._marks is None:
             return None
-        header, close = self._marks
-        start = self._after_last(ids, header)
-        if start is None:
-            return None
-        first = min(
-            (at for at in range(start, len(ids)) if ids[at] in self.special_ids),
-            default=len(ids),
-        )
-        if any(t in close for t in self.special_tokens):
-            return start, first
-        text = self._text(ids[start:])
-        at = text.find(close) if close else -1
-        return start, (start + self._tokens_before(ids[start:], at) if at >= 0 else first)
-
-    def _after_last(self, ids: list[int], header: str) -> int | None:
-        """Index after the last occurrence of ``header``; a control token in it must be one in ``ids`` too."""
+        header = self._marks.header
         opening = next((t for t in self.special_tokens if header.startswith(t)), None)
         if opening is None:
-            text = self._text(ids)
-            at = text.rfind(header)
-            return self._tokens_before(ids, at + len(header)) if at >= 0 else None
+            at = self._text(row).rfind(header)
+            return self._cut(row, 0, at + len(header)) if at >= 0 else None
         opening_id = self.tokenizer.convert_tokens_to_ids(opening)
-        for at in range(len(ids) - 1, -1, -1):
-            if ids[at] == opening_id:
-                # A header is a few tokens; look no further than its characters reach.
-                for end in range(at + 1, min(len(ids), at + len(header)) + 1):
-                    text = self._text(ids[at:end])
-                    if text.startswith(header):
-                        return end if text == header else end - 1
-                    if not header.startswith(text):
-                        break
+        for start in range(len(row) - 1, -1, -1):
+            # A header is a few tokens; look no further than its characters reach.
+            if row[start] == opening_id and self._text(row[start : start + len(header) + 1]).startswith(header):
+                return self._cut(row, start, len(header))
         return None
 
-    def _tokens_before(self, ids: list[int], characters: int) -> int:
+    def _cut(self, row: tuple[int, ...], start: int, characters: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Cut ``row`` the given number of characters after the token ``start``; a token that straddles is split."""
+        at = start + self._tokens_within(row[start:], characters)
+        missing = characters - len(self._text(row[start:at]))
+        if not missing or at == len(row):
+            return row[:at], row[at:]
+        piece = self._text(row[start : at + 1])[characters - missing :]
+        return (*row[:at], *self._ids(piece[:missing])), (*self._ids(piece[missing:]), *row[at + 1 :])
+
+    def _tokens_within(self, ids: tuple[int, ...], characters: int) -> int:
         """The most tokens whose text is no longer than ``characters``."""
         low, high = 0, len(ids)
         while low < high:
@@ -117,8 +156,11 @@ class TurnFinder:
                 high = middle - 1
         return low
 
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
+
     def _text(self, ids: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
 def _common_suffix(a: str, b: str) -> str:

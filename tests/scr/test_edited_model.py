@@ -236,7 +236,7 @@ def test_a_facts_control_tokens_cannot_end_its_turn(edited: Make) -> None:
     m.model = Recorder(m.model)
     m.generate(torch.tensor([row(m, IN)]), max_new_tokens=1)
     shown = m.model.rows[0]
-    special = m._turns.special_ids
+    special = m.turns.control_ids
     assert [t for t in shown if t in special] == [t for t in row(m, IN) if t in special]
     assert "<|end|>" not in m.rewrite([{"role": "user", "content": IN}]).messages[0]["content"]
 
@@ -340,7 +340,13 @@ def test_rewrite_reads_content_given_in_parts_and_leaves_the_callers_messages_al
     assert parts[1]["text"] == IN
 
 
-@pytest.mark.parametrize("messages", [[], [{"role": "system", "content": "x"}], [{"role": "user", "content": None}]])
+@pytest.mark.parametrize("content", [None, "", " ", [], [{"type": "image_url", "image_url": {"url": "x"}}]])
+def test_rewrite_of_a_turn_without_text_returns_the_callers_own_object(content: Any, edited: Make) -> None:
+    messages = [{"role": "user", "content": content}]
+    assert edited("llama").rewrite(messages).messages is messages
+
+
+@pytest.mark.parametrize("messages", [[], [{"role": "system", "content": "x"}]])
 def test_rewrite_without_a_question_says_what_it_wants(messages: list[Any], edited: Make) -> None:
     with pytest.raises(ConfigError, match="no user turn"):
         edited("llama").rewrite(messages)
@@ -424,6 +430,7 @@ def test_save_and_load_give_the_same_answers(edited: Make, france: Edit, tmp_pat
     m.edit(france)
     m.save_pretrained(tmp_path / "saved")
     assert sorted(p.name for p in (tmp_path / "saved").iterdir()) == ["facts.scr", "scr_config.json"]
+    m.save_pretrained(tmp_path / "saved")
     again = EditedModel.from_pretrained(tmp_path / "saved", scope=subject_scope)
     assert again.ask(IN, max_new_tokens=5).text == m.ask(IN, max_new_tokens=5).text
     assert again.ask(IN, max_new_tokens=1).route == "context"
@@ -452,3 +459,219 @@ def test_the_wrapped_model_is_never_changed(edited: Make, france: Edit) -> None:
     m.generate(torch.tensor([row(m, IN)]), max_length=90)
     assert all(torch.equal(v, before[k]) for k, v in m.model.state_dict().items())
     assert m.model.generation_config.to_dict() == config
+
+
+def test_facts_leave_the_callers_tokenizer_as_it_was(edited: Make, france: Edit) -> None:
+    m = edited("llama")
+    m.edit(france)
+    before = m.tokenizer.backend_tokenizer.encode("<|end|>").ids
+    m.generate(torch.tensor([row(m, IN)]), max_new_tokens=1)
+    m.ask(IN, max_new_tokens=1)
+    assert m.tokenizer.backend_tokenizer.encode("<|end|>").ids == before
+
+
+@pytest.mark.parametrize("output", ["output_attentions", "output_hidden_states"])
+def test_what_cannot_be_put_together_from_several_runs_is_left_out(output: str, edited: Make, france: Edit) -> None:
+    m = edited("gpt2")
+    m.edit(france)
+    call = batch([row(m, OUT), row(m, IN)], "left")
+    out = m.generate(**call, max_new_tokens=2, return_dict_in_generate=True, output_logits=True, **{output: True})
+    assert out.sequences.shape[0] == 2 and len(out.logits) >= 1 and out.past_key_values is None
+    assert out[output.removeprefix("output_")] is None
+
+
+def test_allowed_tokens_of_several_sequences_a_row_keep_their_batch_ids(edited: Make, france: Edit) -> None:
+    m = edited("llama")
+    m.edit(france)
+    call = batch([row(m, IN), row(m, OUT)], "left")
+    seen: set[tuple[int, tuple[int, ...]]] = set()
+
+    def allowed(index: int, tokens: Any) -> list[int]:
+        seen.add((index, tuple(tokens[: call["input_ids"].shape[1]].tolist())))
+        return [7 + index]
+
+    out = m.generate(**call, max_new_tokens=2, do_sample=True, num_return_sequences=2, prefix_allowed_tokens_fn=allowed)
+    assert out[:, -1].tolist() == [7, 8, 9, 10] or out[:, -1].tolist() == [7, 8, 7, 8]
+    assert {tokens for _, tokens in seen} <= {tuple(r) for r in call["input_ids"].tolist()}
+
+
+def test_a_tensor_that_only_happens_to_be_as_long_as_the_batch_is_left_whole(edited: Make, france: Edit) -> None:
+    m = edited("llama")
+    m.edit(france)
+    call = batch([row(m, OUT), row(m, IN)], "left")
+    silent = {k: v[:1] for k, v in call.items()}
+    first = m.model.generate(**silent, max_new_tokens=3)[0, -1].item()
+    ends = torch.tensor([0, first])
+    base = m.model.generate(**silent, max_new_tokens=10, eos_token_id=ends)
+    out = m.generate(**call, max_new_tokens=10, eos_token_id=ends)
+    assert torch.equal(out[:1, : base.shape[1]], base)
+
+
+def test_the_window_leaves_room_for_the_answer(edited: Make, caplog: pytest.LogCaptureFixture) -> None:
+    m = edited("gpt2")
+    m.edit(Edit(subject="France", statement="France is " + "grey and " * 60))
+    room = 512 - len(m._ids(_asked(IN), facts_block(["France is " + "grey and " * 60])))
+    assert room > 20
+    assert m.ask(IN, max_new_tokens=room).route == "context"
+    assert m.ask(IN, max_new_tokens=room + 1).route == "base"
+    ids = torch.tensor([row(m, IN)])
+    m.generate(ids, max_new_tokens=room + 1, min_new_tokens=room + 1)
+    assert "does not fit" in caplog.text
+
+
+def _asked(question: str) -> Any:
+    from scr.edited_model import _Asked
+
+    return _Asked.question(question)
+
+
+def test_only_the_facts_that_were_shown_count_as_used(edited: Make, france: Edit) -> None:
+    m = edited("llama")
+    m.edit([france, Edit(edit_id="long", subject="France", statement="France is " + "grey and " * 300)])
+    answer = m.ask(IN, max_new_tokens=2)
+    assert [j.edit.edit_id for j in answer.used] == ["france"]
+
+
+def test_leaving_a_stream_stops_the_model(edited: Make) -> None:
+    m = edited("llama")
+    before = threading.active_count()
+    stream = m.chat([{"role": "user", "content": IN}], stream=True, max_new_tokens=400, min_new_tokens=400)
+    pieces = iter(stream)
+    next(pieces)
+    pieces.close()
+    assert threading.active_count() == before
+    with pytest.raises(ConfigError, match="left before its end"):
+        list(stream)
+
+
+def test_a_stream_is_written_once(edited: Make) -> None:
+    m = edited("llama")
+    stream = m.chat([{"role": "user", "content": IN}], stream=True, max_new_tokens=5, do_sample=True)
+    assert list(stream) == list(stream)
+
+
+def test_an_empty_cache_is_no_cache_and_a_filled_one_is_not_read(edited: Make, france: Edit) -> None:
+    from transformers import DynamicCache
+
+    m = edited("llama")
+    m.edit(france)
+    ids = torch.tensor([row(m, IN)])
+    plain = m.generate(ids, max_new_tokens=3)
+    assert torch.equal(m.generate(ids, past_key_values=DynamicCache(), max_new_tokens=3), plain)
+    cache = DynamicCache()
+    m.model(ids[:, :-1], past_key_values=cache)
+    with pytest.warns(UserWarning, match="past_key_values cannot be read"):
+        m.generate(ids, past_key_values=cache, max_new_tokens=1)
+
+
+def test_the_callers_pad_token_fills_the_rows(edited: Make, france: Edit) -> None:
+    m = edited("llama")
+    m.edit(france)
+    rows = [row(m, IN), row(m, "In " + IN)]
+    call = batch(rows, "left", pad=5)
+    del call["attention_mask"]
+    out = m.generate(**call, pad_token_id=5, max_new_tokens=3)
+    assert out[0, call["input_ids"].shape[1] :].tolist() == greedy(m, shown_row(m, IN, france.statement), new=3)
+
+
+def test_positional_arguments_mean_what_they_mean_to_transformers(edited: Make, france: Edit) -> None:
+    m = edited("llama")
+    m.edit(france)
+    ids = torch.tensor([row(m, IN)])
+    config = GenerationConfig(max_new_tokens=3)
+    assert torch.equal(m.generate(ids, config, None, None), m.generate(ids, max_new_tokens=3))
+
+
+def test_a_streamer_with_several_rows_is_refused(edited: Make, france: Edit) -> None:
+    m = edited("llama")
+    m.edit(france)
+    with pytest.raises(ConfigError, match="one row at a time"):
+        m.generate(**batch([row(m, OUT), row(m, IN)], "left"), streamer=TextStreamer(m.tokenizer))
+
+
+@pytest.mark.parametrize("option", [{"max_length": 9}, {"num_return_sequences": 2}, {"return_dict_in_generate": True}])
+def test_ask_refuses_options_that_belong_to_generate(option: dict[str, Any], edited: Make) -> None:
+    with pytest.raises(ConfigError, match=next(iter(option))):
+        edited("llama").ask(IN, **option)
+
+
+@pytest.mark.parametrize("question", ["", "  \n"])
+def test_an_empty_question_is_refused(question: str, edited: Make) -> None:
+    with pytest.raises(ConfigError, match="question is empty"):
+        edited("gpt2").ask(question)
+
+
+def test_a_generation_config_given_to_ask_is_obeyed(edited: Make) -> None:
+    m = edited("llama")
+    torch.manual_seed(0)
+    config = GenerationConfig(do_sample=True, max_new_tokens=8, pad_token_id=1)
+    assert len({m.ask(OUT, generation_config=config).text for _ in range(5)}) > 1
+
+
+def test_log_likelihood_scores_the_continuation_and_not_an_appended_end_token(edited: Make) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    m = edited("gpt2")
+    plain = m.log_likelihood([(RAW_OUT, " grey")])
+    m.tokenizer = m.language_model.tokenizer = _copy(m.tokenizer)
+    m.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="$A <|end|>", special_tokens=[("<|end|>", m.tokenizer.eos_token_id)]
+    )
+    assert m.tokenizer("x")["input_ids"][-1] == m.tokenizer.eos_token_id
+    assert m.log_likelihood([(RAW_OUT, " grey")]) == plain
+
+
+def _copy(tokenizer: Any) -> Any:
+    import copy
+
+    return copy.deepcopy(tokenizer)
+
+
+def test_a_space_before_the_border_belongs_to_the_continuation(edited: Make) -> None:
+    m = edited("gpt2")
+    assert m.log_likelihood([(RAW_OUT + " ", "grey")]) == m.log_likelihood([(RAW_OUT, " grey")])
+
+
+def test_a_token_that_spans_the_border_is_scored(edited: Make) -> None:
+    m = edited("gpt2")
+    ((score, tokens, _),) = m.log_likelihood([("The sky over Ber", "lin is grey")])
+    whole = m.tokenizer("The sky over Berlin is grey")["input_ids"]
+    head = m.tokenizer("The sky over Ber")["input_ids"]
+    shared = next(i for i, (a, b) in enumerate(zip(head, whole, strict=False)) if a != b)
+    assert tokens == len(whole) - shared
+
+
+def test_an_empty_prompt_scores_from_the_token_that_begins_a_text(edited: Make) -> None:
+    m = edited("gpt2")
+    ((_, tokens, _),) = m.log_likelihood([("", "grey")])
+    assert tokens == len(m.tokenizer("grey")["input_ids"])
+
+
+def test_an_encoder_that_fails_leaves_the_model_alone(edited: Make, france: Edit) -> None:
+    m = edited("llama")
+    before = m.ask(IN, max_new_tokens=3).text
+    m.edit(france)
+
+    def fail(texts: Any) -> Any:
+        raise RuntimeError("out of memory")
+
+    m.editor.encoder.encode = fail
+    assert m.ask(IN, max_new_tokens=3).text == before
+    assert m.decide([IN])[0].failed == "RuntimeError: out of memory"
+
+
+def test_an_empty_namespace_is_refused(edited: Make) -> None:
+    with pytest.raises(ConfigError, match="namespace is empty"):
+        edited("llama").namespace("")
+
+
+def test_fields_beside_a_whole_edit_are_refused_rather_than_lost(edited: Make, france: Edit) -> None:
+    with pytest.raises(ConfigError, match="source"):
+        edited("llama").edit(france, source="wiki")
+
+
+@pytest.mark.parametrize("hidden", ["\u202e", "\u2066", "\u200b", "[|system|]", "[gMASK]", "[INST]", "<｜User｜>"])
+def test_what_reorders_hides_or_controls_text_does_not_reach_the_prompt(hidden: str, edited: Make) -> None:
+    m = edited("llama")
+    m.edit(Edit(subject="France", statement=f"France {hidden} is large"))
+    assert hidden not in m.rewrite([{"role": "user", "content": IN}]).messages[0]["content"]

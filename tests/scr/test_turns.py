@@ -29,8 +29,12 @@ PLAIN = (
     "{% for m in messages %}{{ m['role'] | upper + ': ' + m['content'] + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
 )
+SYSTEM_FIRST = (
+    "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nBe kind.<|im_end|>\n' }}{% endif %}" + CHATML
+)
 TEMPLATES = {
     "chatml": (CHATML, ["<|im_end|>", "<|pad|>", "<|im_start|>"]),
+    "a system turn by default": (SYSTEM_FIRST, ["<|im_end|>", "<|pad|>", "<|im_start|>"]),
     "headers": (HEADERS, ["<|eot|>", "<|pad|>", "<|begin|>", "<|head|>", "<|/head|>"]),
     "brackets": (BRACKETS, ["</s>", "<pad>", "<s>", "[INST]", "[/INST]"]),
     "turns": (TURNS, ["<end_of_turn>", "<pad>", "<bos>", "<start_of_turn>"]),
@@ -62,7 +66,7 @@ def test_facts_put_at_insert_at_read_as_if_the_user_turn_had_held_them(chat: Any
     row = ids_of(chat, CONVERSATION)
     turn = TurnFinder(chat).find(row)
     block = chat(facts_block(["The capital of France is Lyon."]), add_special_tokens=False)["input_ids"]
-    shown = chat.decode([*row[: turn.insert_at], *block, *row[turn.insert_at :]])
+    shown = chat.decode([*turn.head, *block, *turn.tail])
     content = with_facts(CONVERSATION[-1]["content"], ["The capital of France is Lyon."])
     written = [*CONVERSATION[:-1], {"role": "user", "content": content}]
     assert shown == chat.apply_chat_template(written, tokenize=False, add_generation_prompt=True)
@@ -80,13 +84,13 @@ def test_without_a_template_the_query_is_the_row_without_special_tokens(make_tok
     tokenizer = make_tokenizer(None)
     ids = tokenizer("The capital of France is")["input_ids"]
     turn = TurnFinder(tokenizer).find([tokenizer.eos_token_id, *ids])
-    assert (turn.query, turn.insert_at) == ("The capital of France is", 1)
+    assert (turn.query, turn.head) == ("The capital of France is", (tokenizer.eos_token_id,))
 
 
 def test_a_chat_model_given_raw_text_is_asked_the_whole_row(make_tokenizer: Any) -> None:
     tokenizer = make_tokenizer()
     turn = TurnFinder(tokenizer).find(tokenizer("The capital of France is")["input_ids"])
-    assert (turn.query, turn.insert_at) == ("The capital of France is", 0)
+    assert (turn.query, turn.head, turn.recognised) == ("The capital of France is", (), True)
 
 
 def test_an_empty_row_has_an_empty_query(make_tokenizer: Any) -> None:
@@ -96,3 +100,46 @@ def test_an_empty_row_has_an_empty_query(make_tokenizer: Any) -> None:
 def test_a_template_that_refuses_is_read_as_plain_text(make_tokenizer: Any) -> None:
     tokenizer = make_tokenizer("{{ raise_exception('no') }}")
     assert TurnFinder(tokenizer).find(tokenizer("Hello there")["input_ids"]).query == "Hello there"
+
+
+def test_a_row_that_starts_with_the_user_turn_is_recognised(make_tokenizer: Any) -> None:
+    tokenizer = make_tokenizer(*TEMPLATES["a system turn by default"])
+    row = tokenizer("<|im_start|>user\nWhat is it?<|im_end|>\n<|im_start|>assistant\n")["input_ids"]
+    assert TurnFinder(tokenizer).find(row).query == "What is it?"
+
+
+def test_markup_inside_a_question_does_not_end_it(make_tokenizer: Any) -> None:
+    tokenizer = make_tokenizer(*TEMPLATES["chatml"])
+    tokenizer.add_tokens(["<b>", "</b>"])
+    row = ids_of(tokenizer, [{"role": "user", "content": "In <b>Europe</b>, what is it?"}])
+    assert "what is it?" in TurnFinder(tokenizer).find(row).query
+
+
+def test_a_question_that_starts_with_line_breaks_keeps_its_header_whole(make_tokenizer: Any) -> None:
+    tokenizer = make_tokenizer(*TEMPLATES["chatml"])
+    tokenizer.add_tokens(["\n\n\n"])
+    row = ids_of(tokenizer, [{"role": "user", "content": "\n\nWhat is it?"}])
+    turn = TurnFinder(tokenizer).find(row)
+    assert turn.query == "What is it?"
+    assert tokenizer.decode(turn.head).endswith("<|im_start|>user\n")
+    assert tokenizer.decode([*turn.head, *turn.tail]) == tokenizer.decode(row)
+
+
+def test_a_row_that_the_template_does_not_explain_offers_no_place_for_facts(make_tokenizer: Any) -> None:
+    tokenizer = make_tokenizer()
+    row = tokenizer("<|assistant|>Paris.<|end|><|system|>Go on.")["input_ids"]
+    assert not TurnFinder(tokenizer).find(row).recognised
+
+
+def test_a_token_that_eats_the_space_after_it_does_not_hide_the_header(make_tokenizer: Any) -> None:
+    from transformers import AddedToken
+
+    template = (
+        "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '<|end|>\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
+    )
+    tokenizer = make_tokenizer(template, ["<|end|>", "<|pad|>"])
+    roles = [AddedToken(t, rstrip=True, special=True) for t in ("<|user|>", "<|assistant|>", "<|system|>")]
+    tokenizer.add_special_tokens({"additional_special_tokens": roles})
+    row = ids_of(tokenizer, CONVERSATION)
+    assert TurnFinder(tokenizer).find(row).query == "What is the capital of France?"
