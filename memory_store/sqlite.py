@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from memory_store.errors import StoreError, StoreFormatError, StoreLockedError
 
@@ -92,44 +93,59 @@ class Database:
     def __init__(self, path: str, *, create: bool = True, timeout: float = 30.0) -> None:
         self.path = path
         self.lock = threading.RLock()
-        new = path != IN_MEMORY and self._prepare_file(create)
+        if path != IN_MEMORY:
+            self._prepare_file(create)
+        writable = path == IN_MEMORY or (os.access(path, os.W_OK) and os.access(Path(path).parent, os.W_OK))
+        self._connection = self._connect(timeout, "" if writable else "mode=ro")
         try:
-            with self._translated():
-                self._connection = sqlite3.connect(
-                    path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=256
-                )
-        except StoreError:
-            if new:
-                Path(path).unlink(missing_ok=True)
-            raise
-        try:
+            if not writable:
+                self._open_for_reading(timeout)
             self._check_ours()
-            self.execute("PRAGMA foreign_keys = ON")
-            self.execute("PRAGMA secure_delete = ON")
-            if path != IN_MEMORY:
-                self._use_wal(timeout)
-                self.execute("PRAGMA synchronous = FULL")
-            self._migrate()
+            if writable:
+                self.execute("PRAGMA foreign_keys = ON")
+                self.execute("PRAGMA secure_delete = ON")
+                if path != IN_MEMORY:
+                    self._use_wal(timeout)
+                    self.execute("PRAGMA synchronous = FULL")
+                self._migrate()
         except BaseException:
             self._connection.close()
             raise
 
-    def _prepare_file(self, create: bool) -> bool:
-        """Make sure the file is there, readable by its owner alone when it is new; return whether it is new."""
+    def _connect(self, timeout: float, how: str = "") -> sqlite3.Connection:
+        place = f"file:{quote(self.path)}?{how}" if how else self.path
+        with self._translated():
+            return sqlite3.connect(place, timeout=timeout, isolation_level=None, check_same_thread=False, uri=bool(how))
+
+    def _open_for_reading(self, timeout: float) -> None:
+        """Read a store that may not be written: beside others, or alone where not even their files can be made."""
+        try:
+            self.value("PRAGMA schema_version")
+        except StoreError:
+            log = Path(self.path + "-wal")
+            if log.exists() and log.stat().st_size:
+                raise
+            self._connection.close()
+            self._connection = self._connect(timeout, "immutable=1")
+        version = self.value("PRAGMA user_version")
+        if version < SCHEMA_VERSION:
+            raise StoreError(f"{self.path} has to be brought up to date first; open it once where it can be written")
+
+    def _prepare_file(self, create: bool) -> None:
+        """Make sure the file is there, readable by its owner alone when it is new."""
         path = Path(self.path)
         try:
             if path.is_dir():
                 raise StoreError(f"{path} is a folder; name a file in it, such as {path / 'store.scr'}")
             if path.exists():
-                return False
+                return
             if not create:
                 raise StoreError(f"there is no store at {path}; make one with: scr store init --store {path}")
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            return True
         except FileExistsError:
             if path.is_file():
-                return False  # another process was faster
+                return  # another process was faster
             raise StoreError(f"cannot make a store at {path}: a file is in the way; name another place") from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)

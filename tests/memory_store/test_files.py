@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,15 @@ from memory_store.errors import StoreError, StoreFormatError, StoreLockedError
 from memory_store.store import EditStore
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def shelf():
+    """A folder that another user can reach, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+        Path(folder).chmod(0o755)
 
 
 def one_line(caught):
@@ -119,21 +129,38 @@ def test_a_path_that_no_file_can_have_is_refused(tmp_path):
         EditStore.open(tmp_path / ("x" * 300))
 
 
-def test_a_folder_without_rights_is_named(tmp_path):
-    folder = tmp_path / "locked"
-    folder.mkdir()
+AS_NOBODY = "os.getuid() == 0 and os.setuid(65534)\n"
+
+
+def run(script, path):
+    prelude = "import os, sys; from memory_store.store import EditStore; from memory_store.edit import Edit\n"
+    done = subprocess.run([sys.executable, "-c", prelude + script, str(path)], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_a_folder_without_rights_is_named(shelf):
+    shelf.chmod(0o555)
     script = (
-        "import os, sys; from memory_store.store import EditStore\n"
-        "os.getuid() == 0 and os.setuid(65534)\n"
-        "try: EditStore.open(sys.argv[1])\n"
-        "except Exception as error: print(type(error).__name__, error)"
+        f"{AS_NOBODY}try: EditStore.open(sys.argv[1])\nexcept Exception as error: print(type(error).__name__, error)"
     )
-    folder.chmod(0o555)
-    tmp_path.chmod(0o755)
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(folder / "s.scr")], capture_output=True, text=True, cwd=ROOT
+    said = run(script, shelf / "s.scr")
+    assert said.startswith(f"StoreError cannot make a store at {shelf / 's.scr'}: Permission denied")
+
+
+def test_a_store_that_may_not_be_written_can_be_read(shelf):
+    script = (
+        "path = sys.argv[1]\n"
+        "with EditStore.open(path) as store: store.put([Edit(statement='Old.', edit_id='a')])\n"
+        "os.chmod(path, 0o444); os.chmod(os.path.dirname(path), 0o555)\n"
+        f"{AS_NOBODY}"
+        "with EditStore.open(path) as store:\n"
+        "    print(store.get('a').statement, len(store), store.verify().ok, store.doctor())\n"
+        "    try: store.put([Edit(statement='New.')])\n"
+        "    except Exception as error: print(type(error).__name__, error)"
     )
-    assert done.stdout.startswith("StoreError") and "place you may write to" in done.stdout, done.stderr
+    said = run(script, shelf / "s # 1?.scr")
+    assert said.startswith("Old. 1 True []\nStoreError") and "check the rights of the file and folder" in said
 
 
 def test_a_closed_store_says_so(filled):
