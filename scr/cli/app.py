@@ -228,6 +228,7 @@ def _plugin(name: str) -> click.Command | None:
 
 
 @click.group(
+    "scr",
     cls=ScrGroup,
     invoke_without_command=True,
     examples="""

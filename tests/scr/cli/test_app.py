@@ -95,7 +95,7 @@ def test_the_version_is_printed(scr: Run) -> None:
         (["xyzzy"], "no such command 'xyzzy'; see scr --help"),
         (["who", "wrote", "Hamlet?"], 'put a question in quotes: scr "who wrote Hamlet?"'),
         ([""], "the question is empty"),
-        (["ls", "--colour"], "No such option '--colour'"),
+        (["ls", "--colour"], "see: scr ls --help"),
         (["show"], "Missing argument 'ID'"),
         (["add"], 'no fact given; try: scr add "The capital of France is Lyon."'),
         (["ask"], "no question given"),
