@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_store.edit import Edit
@@ -44,6 +44,7 @@ def test_what_differs_in_meaning_folds_apart(one, other):
     assert fold(one) != fold(other)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_folding_again_changes_nothing(text):
     assert fold(fold(text)) == fold(text)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memory_store.errors import ConfigError, DimensionMismatchError
@@ -140,7 +140,7 @@ operations = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(operations)
 def test_faiss_answers_as_the_reference_to_the_last_bit(steps):
     both = ExactIndex(4), FaissIndex(4)

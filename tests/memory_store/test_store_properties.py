@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memory_store.edit import Edit
@@ -197,7 +197,7 @@ def keys_for(edits):
 
 
 @pytest.mark.parametrize("index", ["exact", "faiss"])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(life=steps, data=st.data())
 def test_a_store_agrees_with_plain_sets_of_days(index, life, data):
     with tempfile.TemporaryDirectory() as folder:

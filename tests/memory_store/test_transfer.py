@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memory_store.edit import Edit
@@ -26,6 +26,7 @@ edits = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(edits, max_size=4))
 def test_what_is_written_reads_back_equal(given_edits):
     lines = list(to_lines(given_edits))
