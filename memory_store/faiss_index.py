@@ -12,13 +12,13 @@ import faiss
 import numpy as np
 
 from memory_store.errors import StoreError
-from memory_store.index import Found, Ids, Keys, checked_keys, last_of_each, top_of
+from memory_store.index import Found, Ids, Keys, checked_keys, last_of_each, search_exactly
 
 _SearchParameters: Any = faiss.SearchParameters  # its stub forgets the keywords it takes
 
 
 class FaissIndex:
-    """IndexIDMap2 over IndexFlatIP; single queries run on one thread, which is faster and steadier."""
+    """IndexIDMap2 over IndexFlatIP; searches run on one thread, which is faster and steadier."""
 
     def __init__(self, d_key: int) -> None:
         self._d_key = d_key
@@ -54,17 +54,17 @@ class FaissIndex:
         stored, selector = self._selected(among, without)
         parameters = _SearchParameters(sel=selector) if selector is not None else None
 
-        def nearest(query: Keys, count: int) -> tuple[Ids, Keys]:
+        def nearest(queries: Keys, count: int) -> tuple[Ids, Keys]:
             with _translated(), _one_thread():
-                scores, ids = self._index.search(query[None, :], count, params=parameters)
-            return ids[0], scores[0]
+                scores, ids = self._index.search(queries, count, params=parameters)
+            return ids, scores
 
         def keys_of(wanted: Ids) -> Keys:
             with _translated():
                 keys: Keys = self._index.reconstruct_batch(wanted)
             return keys
 
-        return [top_of(query, k, stored, nearest, keys_of) for query in queries]
+        return search_exactly(queries, k, stored, nearest, keys_of)
 
     def _selected(self, among: Ids | None, without: Ids | None) -> tuple[int, Any]:
         """Return how many ids count, and the faiss selector that admits just those."""

@@ -23,6 +23,8 @@ Found = list[tuple[int, float]]
 UNIT_TOLERANCE = 1e-3
 NOISE = 1e-5
 """Scores of one pair from two kernels differ by less than this."""
+_AT_ONCE = 64
+"""Queries searched together; bounds the memory of a large batch."""
 
 
 class VectorIndex(Protocol):
@@ -128,17 +130,18 @@ class ExactIndex:
             allowed &= True if without is None else ~np.isin(ids, without)
             ids, keys = ids[allowed], keys[allowed]
 
-        def nearest(query: Keys, count: int) -> tuple[Ids, Keys]:
-            scores = keys @ query
-            chosen = np.argpartition(-scores, count - 1)[:count] if count < len(ids) else np.arange(len(ids))
-            chosen = chosen[np.argsort(-scores[chosen], kind="stable")]
-            return ids[chosen], scores[chosen]
+        def nearest(queries: Keys, count: int) -> tuple[Ids, Keys]:
+            scores = queries @ keys.T  # (queries, stored)
+            chosen = np.argpartition(-scores, count - 1, axis=1)[:, :count]
+            chosen_scores = np.take_along_axis(scores, chosen, axis=1)
+            order = np.argsort(-chosen_scores, axis=1, kind="stable")
+            return ids[np.take_along_axis(chosen, order, axis=1)], np.take_along_axis(chosen_scores, order, axis=1)
 
         def keys_of(wanted: Ids) -> Keys:
             order = np.argsort(ids, kind="stable")
             return keys[order[np.searchsorted(ids, wanted, sorter=order)]]
 
-        return [top_of(query, k, len(ids), nearest, keys_of) for query in queries]
+        return search_exactly(queries, k, len(ids), nearest, keys_of)
 
 
 def last_of_each(ids: Iterable[int], keys: Keys, d_key: int) -> tuple[Ids, Keys]:
@@ -150,30 +153,32 @@ def last_of_each(ids: Iterable[int], keys: Keys, d_key: int) -> tuple[Ids, Keys]
     return given[rows], keys[rows]
 
 
-def top_of(
-    query: Keys,
+def search_exactly(
+    queries: Keys,
     k: int,
     stored: int,
     nearest: Callable[[Keys, int], tuple[Ids, Keys]],
     keys_of: Callable[[Ids], Keys],
-) -> Found:
-    """Return the exact ``k`` nearest from a search whose scores carry rounding noise.
+) -> list[Found]:
+    """Return the exact ``k`` nearest of each query from a search whose scores carry rounding noise.
 
     More candidates are asked for until the last one is clearly worse than the k-th, so that ties are broken by id
     and not by the kernel.
 
     Args:
-        nearest: (query, count) to ids and scores, the nearest first.
+        nearest: (queries, count) to ids and scores, each of shape (queries, count), the nearest first.
         keys_of: ids to their keys.
     """
     k = min(k, stored)
     if k <= 0:
-        return []
-    count = min(k + 8, stored)
-    while True:
-        ids, scores = nearest(query, count)
-        if count == stored or scores[-1] < scores[k - 1] - NOISE:
-            break
-        count = min(count * 4, stored)
-    close = scores >= scores[k - 1] - NOISE
-    return exact_top(query, ids[close], keys_of(ids[close]), k)
+        return [[] for _ in queries]
+    found: list[Found] = []
+    for start in range(0, len(queries), _AT_ONCE):
+        part = queries[start : start + _AT_ONCE]
+        for query, ids, scores in zip(part, *nearest(part, min(k + 8, stored)), strict=True):
+            while len(ids) < stored and scores[-1] >= scores[k - 1] - NOISE:
+                more_ids, more_scores = nearest(query[None], min(len(ids) * 4, stored))
+                ids, scores = more_ids[0], more_scores[0]
+            close = ids[scores >= scores[k - 1] - NOISE]
+            found.append(exact_top(query, close, keys_of(close), k))
+    return found
