@@ -1,0 +1,166 @@
+"""What do all weight editors share? Applying batches, taking them back, answering, and leaving the model as it was.
+
+An editor is an ``scr.protocols.Editor``: ``edit`` writes one batch, several calls are sequential editing. ``forget``
+restores the base weights and applies the remaining edits again, batch by batch in their order; this costs what editing
+them cost. Nothing lives outside the object.
+"""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+from torch import Tensor
+
+from eval.editors.anatomy import Anatomy, dissect
+from eval.editors.weights import EditedWeights
+from memory_store.edit import Edit, PutResult, PutStatus
+from memory_store.errors import EditNotFoundError
+from scr.language_model import HFLanguageModel
+from scr.protocols import Answer
+
+logger = logging.getLogger("scr")
+
+Progress = Callable[[int, int], None]
+"""Called with edits done and edits in all."""
+
+
+Adjust = Callable[[str, Tensor, Tensor], Tensor]
+"""Parameter name, change, and the weight it is added to, to the change that is written."""
+
+
+class WeightEditor(ABC):
+    """Writes batches of edits into a model.
+
+    A failing batch leaves the model as it was before that batch. Subclasses implement ``write_batch`` and, where they
+    keep
+    something between batches, ``_state`` and ``_set_state``.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, projection: str | None = None, max_new_tokens: int = 20) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.anatomy: Anatomy = dissect(model, projection=projection)
+        self.weights = EditedWeights(model)
+        self.language_model = HFLanguageModel(model, tokenizer)
+        self.max_new_tokens = max_new_tokens
+        self.progress: Progress | None = None
+        self.adjust: Adjust | None = None
+        """Reshapes each change before it is written (RECT)."""
+        self._batches: list[tuple[Edit, ...]] = []
+        self._fresh = self._state()
+
+    @abstractmethod
+    def write_batch(self, edits: Sequence[Edit]) -> None:
+        """Write this batch with ``write_change``, on top of the weights as they are now.
+
+        Raises:
+            ConfigError: an edit or a setting is unusable.
+            NumericalError: no finite answer.
+        """
+
+    def write_change(self, name: str, change: Tensor) -> None:
+        """Add a change (the parameter's layout) to ``self.weights``, adjusted if that is asked for."""
+        change = change.float()
+        if self.adjust is not None:
+            change = self.adjust(name, change, self.weights.current(name))
+        self.weights.add({name: change})
+
+    def _state(self) -> Any:
+        """What is kept between batches, as something that later batches do not change."""
+        return None
+
+    def _set_state(self, state: Any) -> None:  # noqa: B027 - most editors keep nothing
+        """Go back to what ``_state`` gave."""
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """All that is written, in order."""
+        return tuple(edit for batch in self._batches for edit in batch)
+
+    def edit(self, edits: Sequence[Edit]) -> list[PutResult]:
+        """Write one batch. An edit that is already there, under the same ``edit_id``, is a duplicate."""
+        known = {edit.edit_id: edit for edit in self.edits}
+        results: list[PutResult] = []
+        batch: list[Edit] = []
+        for edit in edits:
+            if not edit.edit_id:
+                free = next(f"e{number}" for number in count(len(known)) if f"e{number}" not in known)
+                edit = replace(edit, edit_id=free)
+            if edit.edit_id in known:
+                same = known[edit.edit_id] == edit
+                status: PutStatus = "duplicate" if same else "conflict"
+                reason = f"{edit.edit_id} is written already" + (
+                    "" if same else ", with other content; forget it first"
+                )
+                results.append(PutResult(status=status, edit=known[edit.edit_id] if same else edit, reason=reason))
+                continue
+            known[edit.edit_id] = edit
+            batch.append(edit)
+            results.append(PutResult(status="added", edit=edit))
+        if batch:
+            self._apply(tuple(batch))
+        return results
+
+    def forget(self, edit_ids: Sequence[str]) -> None:
+        """Restore the base weights and write the remaining edits again.
+
+        Raises:
+            EditNotFoundError: an id is not written.
+        """
+        gone = set(edit_ids)
+        unknown = gone - {edit.edit_id for edit in self.edits}
+        if unknown:
+            raise EditNotFoundError(f"no edit {sorted(unknown)[0]!r} is written in this model")
+        if not gone:
+            return
+        before = self._batches, self.weights.snapshot(), self._state()
+        remaining = [tuple(e for e in batch if e.edit_id not in gone) for batch in self._batches]
+        try:
+            self.restore()
+            for batch in remaining:
+                if batch:
+                    self._apply(batch)
+        except BaseException:
+            self._batches = before[0]
+            self.weights.rollback(before[1])
+            self._set_state(before[2])
+            raise
+
+    def restore(self) -> None:
+        """Forget everything: the base weights, bit for bit."""
+        self.weights.restore()
+        self._batches = []
+        self._set_state(self._fresh)
+
+    def _apply(self, batch: tuple[Edit, ...]) -> None:
+        snapshot, state = self.weights.snapshot(), self._state()
+        try:
+            self.write_batch(batch)
+        except BaseException:
+            self.weights.rollback(snapshot)
+            self._set_state(state)
+            raise
+        self._batches.append(batch)
+
+    def answer(self, prompts: Sequence[str]) -> list[Answer]:
+        """Greedy continuations of the edited model. Weight edits do not say which of them spoke: ``used`` is empty."""
+        texts = self.language_model.generate(prompts, max_new_tokens=self.max_new_tokens)
+        return [Answer(text=text.strip(), route="base") for text in texts]
+
+    def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, int, bool]]:
+        """As ``scr.protocols.LanguageModel``, teacher-forced, by the edited model."""
+        return self.language_model.log_likelihood(pairs)
+
+    def save_deltas(self, path: Path) -> None:
+        """Write the deltas as safetensors, each under its parameter's own name."""
+        self.weights.save(path, {"method": type(self).__name__, "edits": str(len(self.edits))})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.restore()
