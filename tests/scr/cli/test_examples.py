@@ -55,6 +55,7 @@ def test_an_example_of_the_help_runs(
     (tmp_path / "prompts.txt").write_text("Who wrote Hamlet?\nName a fruit.\n")
     monkeypatch.setenv("SCR_STORE", "facts.scr")
     monkeypatch.setenv("SCR_MODEL", tiny_model)
+    _say_little(monkeypatch)
     if name == "scr redo":
         scr("undo")
     before, piped, command = line.rpartition(" | ")
@@ -68,6 +69,18 @@ def test_an_example_of_the_help_runs(
     result = scr(*args, input=given)
     assert result.exit_code == 0, result.stderr
     assert result.stdout or name in ("scr chat",)
+
+
+def _say_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tokens an answer: what a random model says is noise anyway."""
+    from scr.language_model import HFLanguageModel
+
+    whole = HFLanguageModel.continue_rows
+    monkeypatch.setattr(
+        HFLanguageModel,
+        "continue_rows",
+        lambda self, rows, **options: whole(self, rows, **{**options, "max_new_tokens": 2}),
+    )
 
 
 def test_an_example_stands_in_the_help_of_its_command(scr: Run) -> None:
