@@ -96,6 +96,8 @@ class RetrievalEditor:
         self, queries: Sequence[str], *, namespace: str | None = None, as_of: str | None = None
     ) -> list[Decision]:
         """Which edits govern each query; ``decision.failed`` says why where none could be made (out of scope)."""
+        if not self.store.holds(namespace or self.namespace, as_of=as_of):
+            return [Decision() for _ in queries]
         # A lone surrogate is no text that an encoder could read.
         readable = [query.encode("utf-8", "replace").decode() for query in queries]
         try:
