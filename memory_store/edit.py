@@ -59,6 +59,8 @@ class PutResult:
     """edit_ids whose validity this write closed."""
     reason: str = ""
     """Why, for ``conflict`` and ``duplicate``."""
+    batch: int = 0
+    """The write it was part of, as the log and ``revert`` number it; 0 where nothing was written for this edit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,18 @@ class Version:
 
     edit: Edit
     status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What answered at one time and what answered at another; a fact is named by its identity, not by a version."""
+
+    added: tuple[Edit, ...]
+    """Facts that hold later only."""
+    changed: tuple[tuple[Edit, Edit], ...]
+    """Before and after: another version of the fact, or the same one with another validity."""
+    removed: tuple[Edit, ...]
+    """Facts that held earlier only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,12 @@ class EditNotFoundError(ScrError, KeyError):
     exit_code = 3
 
 
+class BatchNotFoundError(ScrError, KeyError):
+    """The log has no batch of this number (in this namespace)."""
+
+    exit_code = 3
+
+
 class ConflictError(ScrError):
     """A write needs a decision: a used edit_id with other content, or two targets for one identity."""
 

@@ -1,13 +1,15 @@
 """How is a write taken back? By an event that gives each version the windows it had before.
 
-Batches are taken back from the last to the first, and a redo takes back the last undo, so what is restored is always
-the state that followed.
+``undo`` takes batches back from the last to the first, and a redo takes back the last undo, so what is restored is
+always the state that followed. ``revert`` takes back one batch from the middle; it is allowed only where no later
+write that still stands changed the same facts, so for those facts it is the last one. In the log it is an undo too.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memory_store.batch import Batch
+from memory_store.errors import BatchNotFoundError, ConflictError
 from memory_store.sqlite import Database
 from memory_store.timeline import last_end
 from memory_store.versions import Versions
@@ -15,7 +17,7 @@ from memory_store.versions import Versions
 
 @dataclass(frozen=True, slots=True)
 class Reverted:
-    """What ``undo`` or ``redo`` did with one batch."""
+    """What ``undo``, ``redo`` or ``revert`` did with one batch."""
 
     batch: int
     kind: str
@@ -45,6 +47,73 @@ def redo(batch: Batch, versions: Versions, count: int, namespace: str | None) ->
     return done
 
 
+def revert(batch: Batch, versions: Versions, target: int, namespace: str | None) -> Reverted:
+    """Take back batch ``target``, wherever it stands in the history, as an undo of it would have done.
+
+    Raises:
+        BatchNotFoundError: no event of that batch is in the log (of the namespace).
+        ConflictError: it is not a write, is taken back already, or a later write that stands touched the same facts.
+    """
+    db = batch.db
+    where = "" if namespace is None else f" in namespace {namespace!r}"
+    events = db.rows(
+        "SELECT namespace, kind, max(seq) FROM events WHERE batch = ? AND (? IS NULL OR namespace = ?)"
+        " GROUP BY namespace, kind ORDER BY min(seq)",
+        (target, namespace, namespace),
+    )
+    if not events:
+        raise BatchNotFoundError(f"no batch {target}{where}; see: scr log --all")
+    writes = [space for space, kind, _ in events if kind in ("put", "forget")]
+    if not writes:
+        kind = events[0][1]
+        step = {"undo": "scr redo", "redo": "scr undo"}.get(kind)
+        what = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+        raise ConflictError(
+            f"batch {target} is {what}, and only puts and forgets can be taken back"
+            + (f"; to turn it round: {step}" if step else "")
+        )
+    spaces = [space for space in writes if _stands(db, target, space)]
+    if not spaces:
+        raise ConflictError(f"batch {target} is taken back already{where}; scr redo would bring back the last one")
+    for space in spaces:
+        if later := _touched_later(db, target, space):
+            number, kind, edit_id = later
+            raise ConflictError(
+                f"batch {number} ({kind} {edit_id!r}) changed the same fact after batch {target}; "
+                f"first: scr revert {number}"
+            )
+    return _revert(batch, versions, "undo", target, target, spaces)
+
+
+def _stands(db: Database, batch: int, namespace: str) -> bool:
+    verdict = "SELECT kind FROM events WHERE target = ? AND namespace = ? ORDER BY seq DESC LIMIT 1"
+    return bool(db.value(verdict, (batch, namespace)) != "undo")
+
+
+def _touched_later(db: Database, target: int, namespace: str) -> tuple[int, str, str] | None:
+    """Return the last standing write (batch, kind, edit_id) that came later and changed one of the same facts."""
+    first, last = _span(db, target, namespace)
+    rows = db.rows(
+        "SELECT DISTINCT v.batch, v.kind, other.edit_id FROM windows w JOIN edits e ON e.row = w.edit"
+        " JOIN edits other ON other.namespace = e.namespace AND other.identity = e.identity"
+        " JOIN windows changed ON changed.edit = other.row"
+        " JOIN events v ON v.seq IN (changed.known_from, changed.known_until)"
+        " WHERE e.namespace = ? AND (w.known_from BETWEEN ? AND ? OR w.known_until BETWEEN ? AND ?)"
+        " AND v.seq > ? AND v.batch > ? AND v.kind IN ('put', 'forget') ORDER BY v.seq DESC, v.edit = other.row DESC",
+        (namespace, first, last, first, last, last, target),
+    )
+    return next(((number, kind, edit_id) for number, kind, edit_id in rows if _stands(db, number, namespace)), None)
+
+
+def _span(db: Database, batch: int, namespace: str, target: int | None = None) -> tuple[int, int]:
+    """Return the first and the last event of a batch in a namespace; of an undo or redo, those about ``target``."""
+    ((first, last),) = db.rows(
+        "SELECT min(seq), max(seq) FROM events WHERE batch = ? AND namespace = ? AND (target IS NULL OR target = ?)",
+        (batch, namespace, target),
+    )
+    return first, last
+
+
 def _last_standing(db: Database, namespace: str | None, before: int | None) -> tuple[int, list[str]] | None:
     """Return the last batch, older than ``before``, that is not undone, and the namespaces where it is not."""
     while True:
@@ -59,8 +128,7 @@ def _last_standing(db: Database, namespace: str | None, before: int | None) -> t
             "SELECT DISTINCT namespace FROM events WHERE batch = ? AND (? IS NULL OR namespace = ?)",
             (before, namespace, namespace),
         )
-        verdict = "SELECT kind FROM events WHERE target = ? AND namespace = ? ORDER BY seq DESC LIMIT 1"
-        spaces = [space for (space,) in rows if db.value(verdict, (before, space)) != "undo"]
+        spaces = [space for (space,) in rows if _stands(db, before, space)]
         if spaces:
             return before, spaces
 
@@ -89,11 +157,7 @@ def _revert(batch: Batch, versions: Versions, kind: str, target: int, what: int,
     closed: list[str] = []
     reopened: list[str] = []
     for space in spaces:
-        first, last = batch.db.rows(
-            "SELECT min(seq), max(seq) FROM events WHERE batch = ? AND namespace = ?"
-            " AND (target IS NULL OR target = ?)",
-            (what, space, target),
-        )[0]
+        first, last = _span(batch.db, what, space, target)
         changed = batch.db.rows(
             "SELECT DISTINCT e.row, e.edit_id FROM windows w JOIN edits e ON e.row = w.edit"
             " WHERE e.namespace = ? AND (w.known_from BETWEEN ? AND ? OR w.known_until BETWEEN ? AND ?)"

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from memory_store.audit import Finding, examined, verified
 from memory_store.batch import Batch
-from memory_store.edit import DEFAULT_NAMESPACE, Edit, Hit, PutResult, Status, Version
+from memory_store.edit import DEFAULT_NAMESPACE, Diff, Edit, Hit, PutResult, Status, Version
 from memory_store.erasing import Purged, erase
-from memory_store.errors import ConfigError, EncoderMismatchError
+from memory_store.errors import BatchNotFoundError, ConfigError, EncoderMismatchError
 from memory_store.events import Event, EventLog, VerifyReport
 from memory_store.identity import claim_of, fold, identity_of, is_free, names_of, same_text, spans_of
 from memory_store.naming import proposed_ids
 from memory_store.records import COLUMNS, as_edit, as_json, as_row
-from memory_store.reverting import Reverted, redo, undo
+from memory_store.reverting import Reverted, redo, revert, undo
 from memory_store.sqlite import IN_MEMORY, SCHEMA_VERSION, Database
 from memory_store.timeline import Window, contains, effective, instant, make_room, merged
 from memory_store.validation import validated, validated_kind, validated_namespace
@@ -125,7 +125,8 @@ class EditStore:
             dry_run: return what would happen and keep nothing.
 
         Returns:
-            For each edit what became of it; a conflict is reported, not raised, and stores nothing for that edit.
+            For each edit what became of it, and the batch to give to ``revert``; a conflict is reported, not raised,
+            and stores nothing for that edit.
 
         Raises:
             InvalidEditError: a text or time is not fit to be stored.
@@ -150,7 +151,7 @@ class EditStore:
                 if row is not None:
                     for kind, rows in blobs.items():
                         self._db.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", (row, kind, rows[number]))
-                results.append(result)
+                results.append(result if row is None or dry_run else replace(result, batch=batch.number))
         return results
 
     def _put_one(
@@ -240,6 +241,21 @@ class EditStore:
         """Take back the last ``count`` undos; a put or forget since then ends what can be redone."""
         with self._batch(actor) as batch:
             return redo(batch, self._versions, count, namespace)
+
+    def revert(self, batch: int, *, namespace: str | None = None, actor: str | None = None) -> Reverted:
+        """Take back one batch of put or forget from anywhere in the history; ``redo`` brings it back.
+
+        Args:
+            batch: its number, from ``PutResult.batch`` or the log.
+            namespace: only what it did there; ``None`` takes the whole batch.
+
+        Raises:
+            BatchNotFoundError: there is no such batch (there).
+            ConflictError: a later write that stands changed the same facts (it is named), the batch is taken back
+                already, or it was no put or forget; nothing is changed.
+        """
+        with self._batch(actor) as open_batch:
+            return revert(open_batch, self._versions, batch, namespace)
 
     def purge(self, edit_ids: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE, actor: str | None = None) -> Purged:
         """Erase versions for good, whatever their status: texts, keys, names, and what events say of them.
@@ -366,6 +382,33 @@ class EditStore:
                 (namespace, *known_values, moment, moment),
             )
             return [as_edit(row, row[-2:]) for row in rows]
+
+    def diff(
+        self, a: str | datetime | int, b: str | datetime | int | None = None, namespace: str = DEFAULT_NAMESPACE
+    ) -> Diff:
+        """Return how what answered at one recorded time differs from what answered at another.
+
+        Args:
+            a, b: times, or numbers of batches: as the store stood right after that batch. ``b`` defaults to now.
+
+        Raises:
+            BatchNotFoundError: there is no such batch.
+        """
+        with self._db.snapshot():
+            earlier, later = ({identity_of(e): e for e in self._stood(when, namespace)} for when in (a, b))
+        return Diff(
+            added=tuple(edit for identity, edit in later.items() if identity not in earlier),
+            changed=tuple((e, later[i]) for i, e in earlier.items() if i in later and later[i] != e),
+            removed=tuple(edit for identity, edit in earlier.items() if identity not in later),
+        )
+
+    def _stood(self, when: str | datetime | int | None, namespace: str) -> list[Edit]:
+        if isinstance(when, int):
+            time = self._db.value("SELECT max(time) FROM events WHERE batch = ?", (when,))
+            if time is None:
+                raise BatchNotFoundError(f"no batch {when}; see: scr log --all")
+            return self.edits(namespace, known_at=time)
+        return self.edits(namespace, known_at=when)
 
     def versions(self, namespace: str = DEFAULT_NAMESPACE) -> list[Version]:
         """Return every version with its status, in the order they were stored."""
