@@ -21,6 +21,9 @@ from memory_store.errors import InvalidEditError
 MIN_CONFIDENCE = 0.6
 """Below it ``scr add`` stores a free fact and says so; unit: probability that subject and target are both right."""
 
+SEVERAL_SENTENCES_CONFIDENCE = 0.9
+"""A text of several sentences is parsed only where its first one is this clear; probability."""
+
 MAX_TOKENS = 60
 """Longer statements are stored as free facts; unit: words and punctuation marks."""
 MAX_ASSERTION_TOKENS = 30
@@ -88,12 +91,8 @@ def parse(statement: str) -> Parsed:
     return parsed
 
 
-SEVERAL_SENTENCES_CONFIDENCE = 0.9
-"""A text of several sentences is parsed only where its first one is this clear; probability."""
-
-
 def from_question(question: str, answer: str, subject: str | None = None) -> Parsed:
-    """Build the fact of a question and its answer; the subject is worked out unless it is given.
+    """Build the fact of a question and its answer; the subject is worked out unless it is given, empty where unsure.
 
     >>> from_question("Who is the CEO of Acme?", "Jane Roe").statement
     'Who is the CEO of Acme? Jane Roe'
@@ -108,7 +107,8 @@ def from_question(question: str, answer: str, subject: str | None = None) -> Par
     confidence = 1.0
     if subject is None:
         asked = parse(f"{question.rstrip('? ')}? {answer}")
-        subject, confidence = asked.subject, asked.confidence
+        confidence = asked.confidence
+        subject = asked.subject if confidence >= MIN_CONFIDENCE else ""
     return Parsed(
         statement=f"{question} {answer}",
         subject=" ".join(subject.split()),
@@ -230,8 +230,12 @@ _NO_SUBJECTS = frozenset("it they he she i we you this that these those there he
 _COMPARISONS = frozenset("than whereas although though because but".split())
 
 
+def is_number(words: Sequence[str], k: int) -> bool:
+    return k < len(words) and (words[k] in _NUMBER_WORDS or _NUMBER.match(words[k]) is not None)
+
+
 def is_assertion(tokens: Sequence[Token]) -> bool:
-    """Whether the words state one thing plainly: not negated, conditional, hedged, compared, ordered or two clauses.
+    """Whether the words state one thing plainly: nothing negated, conditional, hedged, compared or ordered.
 
     Only lower-case words and the first word count, so that titles keep theirs ("Never Let Me Go").
     """
@@ -240,12 +244,18 @@ def is_assertion(tokens: Sequence[Token]) -> bool:
         return False
     if words[0].casefold() in _NO_SUBJECTS and not is_capital(words[1]):
         return False
-    if words[0].casefold() in _ORDERS | _HEDGES | {"when", "while", "unlike"} and not is_capital(words[1]):
+    first, second, third = words[0].casefold(), words[1], words[2]
+    if not is_capital(second) and (
+        first in _HEDGES | {"when", "while", "unlike"}
+        or (first in _ORDERS and second != "of" and third not in COPULAS)  # "Contact person is Jane"
+    ):
         return False
     for k, word in enumerate(words):
         lower = word.casefold()
         if (word.islower() or k == 0) and lower.endswith(("n't", "n’t")):
             return False
+        if word == "than" and words[k - 1] in ("more", "less", "fewer", "later", "earlier") and is_number(words, k + 1):
+            continue  # an amount: "more than 20 people"
         if word.islower() and lower in _NEGATIONS | _HEDGES | _COMPARISONS:
             return False
         if word == "and" and COPULAS & set(words[:k]) and COPULAS & set(words[k:]):
@@ -350,8 +360,8 @@ def subject_spans(words: Sequence[str], tokens: Sequence[Token], end: int) -> li
     return spans
 
 
-def subject_features(words: Sequence[str], i: int, j: int, end: int, target: int, kind: str) -> list[str]:
-    """Feature names of the span i..j (inclusive) in a prompt of ``end`` tokens whose answer starts at ``target``."""
+def subject_features(words: Sequence[str], i: int, j: int, end: int, kind: str) -> list[str]:
+    """Feature names of the span i..j (inclusive) in a prompt of ``end`` tokens."""
 
     def at(k: int) -> str:
         return words[k] if 0 <= k < end else ("<start>" if k < 0 else "<end>")
@@ -370,7 +380,6 @@ def subject_features(words: Sequence[str], i: int, j: int, end: int, target: int
     nocaps = "~" if capless else ""
     shape = ("allcap" if not low and caps[0] and caps[-1] else "somecap" if any(caps) else "nocap") + nocaps
     outside_caps = sum(_capital(w) for k, w in enumerate(words[:end]) if not i <= k <= j)
-    first_is_start = i == 0
     features = [
         f"l1={l1}",
         f"r1={r1}",
@@ -392,7 +401,7 @@ def subject_features(words: Sequence[str], i: int, j: int, end: int, target: int
         f"first={span[0]}",
         f"last={span[-1]}",
         f"first={span[0]}:second={span[1] if len(span) > 1 else r1}",
-        f"whole={first_is_start}:{right == end}:{shape}",
+        f"whole={i == 0}:{right == end}:{shape}",
         f"words-left={min(left + 1, 4)}:{shape}",
         f"words-right={min(end - right, 4)}:{shape}",
     ]
@@ -416,7 +425,7 @@ def subject_features(words: Sequence[str], i: int, j: int, end: int, target: int
             sides = f"{'C' if caps[k - 1] else 'l'}{'C' if caps[k + 1] else 'l'}"
             features.append(f"in={span[k]}")
             features.append(f"in={span[k]}:{sides}")
-    features += [f"in-low={w}" for w in set(low) if not w.startswith("<")]
+    features += [f"in-low={w}" for w in dict.fromkeys(low) if not w.startswith("<")]
     if l1 in _OPENING and r1 in _CLOSING:
         features.append("quoted")
     return features
@@ -483,7 +492,7 @@ def target_features(words: Sequence[str], t: int, end: int) -> list[str]:
             features.append(f"in={word}:{_capital(target[k - 1])}:{k + 1 < len(target) and _capital(target[k + 1])}")
         elif not word.startswith("<"):
             features.append(f"low={word}" if k else f"n1low={word}")
-    features += [f"before={w}" for w in set(words[:t]) if w in CLOSED]
+    features += [f"before={w}" for w in dict.fromkeys(words[:t]) if w in CLOSED]
     return features
 
 
@@ -501,26 +510,18 @@ def _score(model: Mapping[str, float], features: Sequence[str]) -> float:
     return sum(model.get(f, 0.0) for f in features)
 
 
-def rank_subjects(
-    tokens: Sequence[Token], end: int, target: int, kind: str, known: Weights | None = None
-) -> list[tuple[tuple[int, int], float]]:
+def rank_subjects(tokens: Sequence[Token], end: int, kind: str, known: Weights) -> list[tuple[tuple[int, int], float]]:
     """Subject spans among the first ``end`` tokens with their probabilities, likeliest first."""
-    known = known or weights()
     words = words_of(tokens, known.vocabulary)
     spans = subject_spans(words, tokens, end)
     if not spans:
         return []
-    chances = _softmax(
-        [_score(known.subject, subject_features(words[:end], i, j, end, target, kind)) for i, j in spans]
-    )
+    chances = _softmax([_score(known.subject, subject_features(words[:end], i, j, end, kind)) for i, j in spans])
     return sorted(zip(spans, chances, strict=True), key=lambda pair: -pair[1])
 
 
-def rank_targets(
-    tokens: Sequence[Token], begin: int, end: int, known: Weights | None = None
-) -> list[tuple[int, float]]:
+def rank_targets(tokens: Sequence[Token], begin: int, end: int, known: Weights) -> list[tuple[int, float]]:
     """Starts of the answer at or after ``begin`` with their probabilities, likeliest first."""
-    known = known or weights()
     words = words_of(tokens, known.vocabulary)
     starts = [t for t in target_starts(words, tokens, end) if t >= begin]
     if not starts:
@@ -531,24 +532,20 @@ def rank_targets(
 
 def subject_text(text: str, tokens: Sequence[Token], i: int, j: int) -> str:
     """The span's words, with the article of a capitalised name ("The Pentagon")."""
-    if (
-        i
-        and tokens[i - 1].text == "The"
-        and all(
-            is_capital(t.text) or t.text in CLOSED or is_punctuation(t.text) or t.text == "'s"
-            for t in tokens[i : j + 1]
-        )
-    ):
+    name = (
+        is_capital(t.text) or t.text in CLOSED or is_punctuation(t.text) or t.text == "'s" for t in tokens[i : j + 1]
+    )
+    if i and tokens[i - 1].text == "The" and all(name):
         i -= 1
     return text[tokens[i].start : tokens[j].end]
 
 
 def sentence_end(tokens: Sequence[Token]) -> int:
-    """Number of tokens without the closing full stop, exclamation mark and quotes around it."""
-    end = len(tokens)
-    if end and tokens[end - 1].text in ".!…":
-        end -= 1
-    return end
+    """Number of tokens without the closing full stop or exclamation mark."""
+    return len(tokens) - (bool(tokens) and tokens[-1].text in (".", "!", "…"))
+
+
+_UNKNOWN = frozenset("<low> <s> <ed> <ing> <ly> <ion>".split())
 
 
 def confidence_features(
@@ -562,15 +559,16 @@ def confidence_features(
     """
     i, j = span
     outside = [w for k, w in enumerate(words[:end]) if not i <= k <= j and not is_punctuation(w.strip("<>"))]
-    unknown = sum(w in ("<low>", "<s>", "<ed>", "<ing>", "<ly>", "<ion>") for w in outside)
+    unknown = sum(w in _UNKNOWN for w in outside)
     capitals = sum(_capital(w) and w != "<First>" for w in outside)
+    capless = not any(_capital(w) for w in words[1:end])
     return [
         _logit(p_subject),
         _logit(p_target),
         math.log1p(len(outside)),
         min(unknown, 5),
         min(capitals, 5),
-        float(not any(_capital(w) for w in words[1:end])),
+        float(capless),
     ]
 
 
@@ -603,7 +601,7 @@ def best_split(tokens: Sequence[Token], question: int, known: Weights | None = N
     known = known or weights()
     words = words_of(tokens, known.vocabulary)
     if question and not has_lead_in(tokens, question):
-        spans = rank_subjects(tokens, question - 1, question - 1, "question", known)
+        spans = rank_subjects(tokens, question - 1, "question", known)
         if not spans:
             return None
         span, p = spans[0]
@@ -611,7 +609,7 @@ def best_split(tokens: Sequence[Token], question: int, known: Weights | None = N
     best: tuple[float, Split] | None = None
     for t, p_target in rank_targets(tokens, question + 2, sentence_end(tokens), known)[:3]:
         end, kind = (question - 1, "question") if question else (t, "cloze")
-        for span, p in rank_subjects(tokens, end, t, kind, known)[:1]:
+        for span, p in rank_subjects(tokens, end, kind, known)[:1]:
             rest = [w for k, w in enumerate(words[:end]) if not span[0] <= k <= span[1] and w not in DETERMINERS]
             if not rest:
                 continue  # "The office moved": nothing between subject and answer

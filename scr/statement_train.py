@@ -613,7 +613,7 @@ def examples(rows: Sequence[Row], vocabulary: frozenset[str]) -> list[Example]:
         if not gold:
             lost["subject " + row.source] += 1
             continue
-        features = [st.subject_features(words[:stop], i, j, stop, target, kind) for i, j in spans]
+        features = [st.subject_features(words[:stop], i, j, stop, kind) for i, j in spans]
         found.append(Example(row, of_target, (features, gold[0], row.weight)))
     print(f"  not among the candidates: {dict(lost)}")
     return found

@@ -24,7 +24,7 @@ def committed(statement: str) -> Parsed | None:
 
 def parts(statement: str) -> tuple[str, str, str] | None:
     parsed = committed(statement)
-    return parsed and (parsed.subject, parsed.prompt, parsed.target_new)
+    return None if parsed is None else (parsed.subject, parsed.prompt, parsed.target_new)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,18 @@ def test_what_is_no_plain_assertion_is_a_free_fact(statement: str) -> None:
     assert parsed.statement == " ".join(statement.split())
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "The Berlin team has more than 20 members.",
+        "Contact person is Jane Roe.",
+        "The support line of Acme is open daily.",
+    ],
+)
+def test_words_that_look_like_orders_or_comparisons_can_be_plain(statement: str) -> None:
+    assert parse(statement).target_new
+
+
 def test_negation_inside_a_title_is_no_negation() -> None:
     parsed = committed("The author of Never Let Me Go is Kazuo Ishiguro.")
     assert parsed is not None
@@ -188,18 +200,18 @@ def test_parsing_twice_gives_the_same() -> None:
 
 def test_a_statement_takes_milliseconds() -> None:
     parse("The capital of France is Lyon.")
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(20):
         parse(
             "Which of the engineers at the Lyon office of Acme signed the first contract with Globex in 2021? Jane Roe"
         )
-    assert (time.perf_counter() - started) / 20 < 0.1
+    assert (time.process_time() - started) / 20 < 0.1
 
 
 def test_a_megabyte_is_a_free_fact_at_once() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert parse("The capital of France is Lyon. " * 40_000).subject == ""
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_a_question_and_its_answer_make_a_fact() -> None:
@@ -216,6 +228,12 @@ def test_a_given_subject_is_taken_as_it_is() -> None:
 
 def test_a_question_without_its_mark_is_still_asked_as_written() -> None:
     assert from_question("Who is the CEO of Acme", "Jane Roe").prompt == "Who is the CEO of Acme"
+
+
+def test_an_unsure_subject_of_a_question_is_left_empty() -> None:
+    parsed = from_question("when was the last time everyone thought that it would end soon?", "1998")
+    assert parsed.confidence < MIN_CONFIDENCE
+    assert (parsed.subject, parsed.target_new) == ("", "1998")
 
 
 @pytest.mark.parametrize(("question", "answer"), [("", "x"), ("Who?", " "), ("??", "x")])
