@@ -1,4 +1,8 @@
-"""What in the README is written by machine? Its tree, its transcripts and its tables; ``make docs`` writes them."""
+"""What in the README is written by machine? Its tree, its transcripts and its tables; ``make docs`` writes them.
+
+The tables come from stored results: ``python -m eval.readme --data DIR [NAME …]`` runs the commands that stand beside
+the figures and keeps what they print, with the commit they ran on.
+"""
 
 import ast
 import json
@@ -7,8 +11,11 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import click
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "eval" / "results"
@@ -58,7 +65,106 @@ def console(*commands: str) -> str:
     return "```console\n" + "\n".join(lines) + "\n```\n"
 
 
+COMMANDS = {
+    "pocket": "python -m scr.pocket.evaluate --json",
+    "main_job": "python -m eval.benchmarks.main_job --json",
+    "scope": "scr eval scope --memory DATA/scope_dev_memory.jsonl --queries DATA/scope_dev_queries.jsonl --json",
+    "statements": "python -m eval.benchmarks.statements --data DATA --json",
+    "cold_start": "python -m eval.benchmarks.cold_start --json",
+}
+"""Each stored result and the command that prints it; DATA is the folder with the benchmark rows."""
+
+
+def figures() -> str:
+    """The stored results as tables, each with its command."""
+    parts = []
+    for name, table in (
+        ("pocket", _pocket),
+        ("main_job", _main_job),
+        ("scope", _scope),
+        ("statements", _statements),
+        ("cold_start", _cold_start),
+    ):
+        if not (RESULTS / f"{name}.json").is_file():
+            continue
+        stored = result(name)
+        title, header, rows = table(stored["result"])
+        lines = [f"**{title}** `{COMMANDS[name]}`", "", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+        parts.append("\n".join(lines + [f"| {' | '.join(row)} |" for row in rows]) + "\n")
+    return "\n".join(parts)
+
+
+Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
+
+
+def _pocket(found: dict[str, Any]) -> Table:
+    rows = [(f["name"], f"{f['right'] / f['n']:.1%}", str(f["n"])) for f in found["figures"]]
+    title = f"The pocket model, generated answers, evaluation wordings (weights sha256 {found['sha256'][:12]}…):"
+    return title, ("ability", "right", "of"), rows
+
+
+def _main_job(found: dict[str, Any]) -> Table:
+    names = {
+        "edited": "edited prompt answered with the new object",
+        "paraphrase": "evaluation wordings of it, too",
+        "unedited": "answers to other known facts unchanged",
+        "same_subject": "of these, about a subject that is edited in another relation",
+    }
+    n = {"paraphrase": 2 * found["edits"], "same_subject": found["same_subject_n"]}
+    rows = [(what, f"{found[key]:.1%}", str(n.get(key, found["edits"]))) for key, what in names.items()]
+    return f"The main job, {found['edits']} edits in one memory, generated answers:", ("what", "share", "of"), rows
+
+
+def _scope(found: dict[str, Any]) -> Table:
+    rows = [(kind, f"{of['share']:.3f}", str(of["n"])) for kind, of in found["kinds"].items()]
+    means = f"HM **{found['hm']:.3f}**, in scope {found['in_mean']:.3f}, out of scope {found['out_mean']:.3f}"
+    title = f"The scope decision on {found['edits']} edits in one memory, {found['weights']} ({means}):"
+    return title, ("kind", "right", "of"), rows
+
+
+def _statements(found: dict[str, Any]) -> Table:
+    def share(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3f}"
+
+    header = ("source", "rows", "committed", "subject right", "target right")
+    rows = [
+        (source, str(of["n"]), share(of["committed"]), share(of["subject"]), share(of["target"]))
+        for source, of in found["sources"].items()
+    ]
+    return "`scr add` on statements whose fields are hidden:", header, rows
+
+
+def _cold_start(found: dict[str, Any]) -> Table:
+    rows = [(name, f"{seconds:.2f}") for name, seconds in found["p50_s"].items()]
+    return f"Seconds from the shell, warm disk, median of {found['runs']}, 2 cores:", ("command", "p50 s"), rows
+
+
 def result(name: str) -> dict[str, Any]:
-    """A stored result: the JSON that its command printed."""
+    """A stored result: ``command``, ``commit``, ``versions`` and the ``result`` that the command printed."""
     stored: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     return stored
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(COMMANDS)))
+@click.option("--data", default="../shared/data", show_default=True, help="Folder with the benchmark rows.")
+def main(names: tuple[str, ...], data: str) -> None:
+    """Run the commands behind the README's figures and store what they print."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=True)
+    versions = {name: metadata.version(name) for name in ("torch", "transformers", "faiss-cpu", "numpy")}
+    for name in names or tuple(COMMANDS):
+        words = shlex.split(COMMANDS[name].replace("DATA", data))
+        words = [sys.executable, *(["-m", "scr", *words[1:]] if words[0] == "scr" else words[1:])]
+        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, cwd=ROOT, check=True)
+        stored = {
+            "command": COMMANDS[name],
+            "commit": commit.stdout.strip(),
+            "versions": versions,
+            "result": json.loads(done.stdout),
+        }
+        (RESULTS / f"{name}.json").write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+        click.echo(f"eval/results/{name}.json", err=True)
+
+
+if __name__ == "__main__":
+    main()
