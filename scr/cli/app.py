@@ -37,6 +37,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "History": {
         "undo": "scr.cli.history:undo",
         "redo": "scr.cli.history:redo",
+        "revert": "scr.cli.history:revert",
+        "diff": "scr.cli.history:diff",
         "log": "scr.cli.history:log",
     },
     "Store and system": {

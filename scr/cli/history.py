@@ -1,16 +1,19 @@
-"""What happened to the memory: ``scr undo``, ``redo`` and ``log``."""
+"""What happened to the memory: ``scr undo``, ``redo``, ``revert``, ``diff`` and ``log``."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from scr.cli.opening import existing_store, user
+from memory_store.edit import Diff
+from memory_store.timeline import instant
+from scr.cli.opening import NothingFoundError, existing_store, user
 from scr.cli.options import Command, Session, pass_session
-from scr.cli.output import moment, one_line, table
+from scr.cli.output import edit_data, moment, one_line, table, validity
 from scr.cli.text import checked
 
 if TYPE_CHECKING:
+    from memory_store.edit import Edit
     from memory_store.events import Event
     from memory_store.reverting import Reverted
     from memory_store.store import EditStore
@@ -48,11 +51,98 @@ def redo(session: Session, count: int) -> None:
     _revert(session, "redo", count)
 
 
+@click.command(
+    cls=Command,
+    short_help="Take back one batch of the log.",
+    examples="""
+        scr revert 1
+        scr revert 1 --json
+    """,
+)
+@click.argument("batch", type=click.IntRange(1), metavar="BATCH")
+@pass_session
+def revert(session: Session, batch: int) -> None:
+    """Take back one batch, by the number that "scr log" shows, wherever it stands in the history.
+
+    What it had superseded or removed holds again; what came later stays. Where a later change is about the same fact,
+    nothing is done and that change is named. "scr redo" brings the batch back.
+    """
+    store, namespace = existing_store(session), session.settings.namespace
+    if store is None:
+        raise NothingFoundError(f"no batch {batch}: nothing has happened yet")
+    _print_reverted(session, "revert", store, [store.revert(batch, namespace=namespace, actor=user())])
+
+
+@click.command(
+    cls=Command,
+    short_help="What changed between two times.",
+    examples="""
+        scr diff 2026-01-01
+        scr diff 2026-01-01 2100-01-01 --json
+        scr diff @1 @5
+    """,
+)
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B", required=False)
+@pass_session
+def diff(session: Session, a: str, b: str | None) -> None:
+    """What answered at B and not at A, and the reverse. B is now where it is left out.
+
+    Each is a time (UTC unless it says otherwise), or @ and the number of a batch of "scr log": right after that batch.
+    """
+    store, namespace = existing_store(session), session.settings.namespace
+    start, end = _when(a, "A"), None if b is None else _when(b, "B")
+    found = Diff((), (), ()) if store is None else store.diff(start, end, namespace)
+
+    def text() -> str:
+        lines = [f"{click.style('+', fg='green')} {_fact(edit)}" for edit in found.added]
+        lines += [f"{click.style('-', fg='red')} {_fact(edit)}" for edit in found.removed]
+        for old, new in found.changed:
+            lines += [f"{click.style('-', fg='red')} {_fact(old)}", f"{click.style('+', fg='green')} {_fact(new)}"]
+        return "\n".join(lines)
+
+    session.print(
+        "scr.diff/1",
+        {
+            "namespace": namespace,
+            "added": [edit_data(edit) for edit in found.added],
+            "changed": [{"before": edit_data(old), "after": edit_data(new)} for old, new in found.changed],
+            "removed": [edit_data(edit) for edit in found.removed],
+        },
+        text,
+    )
+    if not session.json and not (found.added or found.changed or found.removed):
+        session.say(f"scr: nothing differs in namespace {namespace!r}")
+
+
+def _when(text: str, what: str) -> str | int:
+    """A time as typed, checked; or the number of a batch."""
+    checked(text, what, empty=f"{what} is empty; give a time such as 2026-01-01, or a batch such as @3")
+    if text.startswith("@"):
+        if not (text[1:].isascii() and text[1:].isdigit() and len(text) < 19):
+            raise click.UsageError(f"{what} is {one_line(text, 60)!r}; write a batch as @ and its number, such as @3")
+        return int(text[1:])
+    return instant(text, what)
+
+
+def _fact(edit: "Edit") -> str:
+    valid = validity(edit)
+    return f"{edit.edit_id}  {one_line(edit.statement, 8000)}" + (f"  ({valid})" if valid else "")
+
+
 def _revert(session: Session, what: str, count: int) -> None:
     store, namespace = existing_store(session), session.settings.namespace
     reverted: Sequence[Reverted] = []
     if store is not None:
         reverted = (store.undo if what == "undo" else store.redo)(count, namespace=namespace, actor=user())
+    _print_reverted(session, what, store, reverted)
+    if len(reverted) < count and not session.json:
+        more = "nothing" if not reverted else f"{len(reverted)} of {count}; nothing more"
+        session.say(f"scr: {more} to {what} in namespace {namespace!r}; scr log shows what happened")
+
+
+def _print_reverted(session: Session, what: str, store: "EditStore | None", reverted: Sequence["Reverted"]) -> None:
+    namespace = session.settings.namespace
     batches = [
         {"batch": r.batch, "kind": r.kind, "closed": list(r.closed), "reopened": list(r.reopened)} for r in reverted
     ]
@@ -61,9 +151,6 @@ def _revert(session: Session, what: str, count: int) -> None:
         {"namespace": namespace, "batches": batches},
         lambda: reverted_text(store, reverted, namespace),
     )
-    if len(reverted) < count and not session.json:
-        more = "nothing" if not reverted else f"{len(reverted)} of {count}; nothing more"
-        session.say(f"scr: {more} to {what} in namespace {namespace!r}; scr log shows what happened")
 
 
 def reverted_text(store: "EditStore | None", reverted: Sequence["Reverted"], namespace: str) -> str:

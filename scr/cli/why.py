@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from scr.protocols import Decision, Judged
 
 MOST_CANDIDATES = 8
+FAR = 0.01
+"""Candidates less probable than this are only counted."""
 
 Kind = Literal["good", "not stored", "not retrieved", "did not fire", "not obeyed", "wrong edit", "failed"]
 
@@ -105,7 +107,7 @@ def diagnose(
         stored: every live edit of the namespace.
         expect: the answer that was wanted; without it, that of the fact that fired.
     """
-    asked = shlex.quote(question)
+    asked = quoted(question)
     if decision.failed:
         return Diagnosis("failed", f"no decision could be made ({decision.failed}), so no fact fired", "scr env")
     fired = decision.in_scope
@@ -121,11 +123,16 @@ def diagnose(
                 f"scr add -q {asked} -a ANSWER",
             )
         nearest = decision.near_misses[0]
-        return Diagnosis(
-            "did not fire",
+        told = (
             f"did not fire: the nearest fact, {nearest.edit.edit_id}, has {share(nearest.probability)} of the "
-            f"{share(decision.threshold)} it needs, so the model answered alone; if it should govern this question",
-            _as_another_wording(asked, nearest.edit),
+            f"{share(decision.threshold)} it needs, so the model answered alone"
+        )
+        if nearest.probability < decision.threshold / 2:
+            return Diagnosis(
+                "did not fire", f"{told}; if another answer was wanted", f"scr why {asked} --expect ANSWER"
+            )
+        return Diagnosis(
+            "did not fire", f"{told}; if it should govern this question", _as_another_wording(asked, nearest.edit)
         )
     edit = fired[0].edit
     if edit.verbatim or (edit.target_new and says(answer, edit.target_new)):
@@ -146,7 +153,6 @@ def _against_expectation(
 ) -> Diagnosis:
     fired = decision.in_scope
     wanted = [e for e in stored if says(f"{e.statement} {e.target_new}", expect)]
-    quoted = shlex.quote(expect)
     if says(answer, expect):
         by = f"{fired[0].edit.edit_id} fired" if fired else "the model knew it, and no fact fired"
         return Diagnosis("good", f"all good: the answer says {expect!r}; {by}")
@@ -158,11 +164,11 @@ def _against_expectation(
         return Diagnosis(
             "wrong edit",
             f"wrong edit: {edit.edit_id} fired, and it does not say {expect!r}; correct it",
-            f"scr add -q {asked} -a {quoted}",
+            f"scr add -q {asked} -a {quoted(expect)}",
         )
     if not wanted:
         return Diagnosis(
-            "not stored", f"not retrieved: no stored fact says {expect!r}", f"scr add -q {asked} -a {quoted}"
+            "not stored", f"not retrieved: no stored fact says {expect!r}", f"scr add -q {asked} -a {quoted(expect)}"
         )
     missed = next((j for j in decision.near_misses if any(j.edit.edit_id == e.edit_id for e in wanted)), None)
     if missed is None:
@@ -184,12 +190,22 @@ def _not_obeyed(asked: str, edit: "Edit") -> Diagnosis:
         "not obeyed",
         f"fired but not obeyed: the model was shown {edit.edit_id} and does not say {edit.target_new or 'it'!r}; "
         "store the answer itself, or use a larger model with -m",
-        f"scr add --verbatim -q {asked} -a {shlex.quote(edit.target_new or edit.statement)}",
+        f"scr add --verbatim -q {asked} -a {quoted(edit.target_new or edit.statement)}",
     )
 
 
 def _as_another_wording(asked: str, edit: "Edit") -> str:
-    return f"scr add -q {asked} -a {shlex.quote(edit.target_new) if edit.target_new else 'ANSWER'}"
+    return f"scr add -q {asked} -a {quoted(edit.target_new) if edit.target_new else 'ANSWER'}"
+
+
+def quoted(text: str) -> str:
+    """``text`` as one word for the shell, in the quotes that people type where they will do.
+
+    >>> print(quoted("Lyon"), quoted("France's capital?"), quoted('a "$HOME"'))
+    Lyon "France's capital?" 'a "$HOME"'
+    """
+    plain = shlex.quote(text)
+    return f'"{text}"' if plain != text and not set(text) & set('"$`\\!') else plain
 
 
 def says(text: str, wanted: str) -> bool:
@@ -226,7 +242,11 @@ def _text(question: str, decision: "Decision", answer: str, alone: str, facts: i
         shown.append(f"no candidate among {facts} facts")
     else:
         shown.append(f"{len(candidates)} of {facts} facts came near; one fires from {share(decision.threshold)} on:")
-        shown += [_candidate(fired, judged) for fired, judged in candidates]
+        # The nearest one that did not fire is always of interest, those far off are not.
+        far = [j for fired, j in candidates if not fired and j.probability < FAR][1 if not decision.in_scope else 0 :]
+        shown += [_candidate(fired, judged) for fired, judged in candidates if judged not in far]
+        if far:
+            shown.append(click.style(f"        and {len(far)} below {FAR}", dim=True))
     shown += ["", click.style(diagnosis.message + (f": {diagnosis.next}" if diagnosis.next else ""), bold=True)]
     return "\n".join(shown)
 

@@ -209,4 +209,4 @@ def test_why_ends_in_one_line_of_diagnosis(ask: Run) -> None:
     data = json.loads(ask("why", QUESTION, "--json", "--expect", "Nice").stdout)
     assert (data["schema"], data["diagnosis"]) == ("scr.why/1", "wrong edit")
     assert data["candidates"][0]["fired"] is True
-    assert data["next"] == f"scr add -q '{QUESTION}' -a Nice"
+    assert data["next"] == f'scr add -q "{QUESTION}" -a Nice'

@@ -21,9 +21,10 @@ def judge(
     missed: tuple[Edit, ...] = (),
     stored: tuple[Edit, ...] = (LYON, NICE),
     alone: str = "Paris",
+    missed_by: float = 0.4,
     expect: str | None = None,
 ) -> Diagnosis:
-    decision = Decision(tuple(Judged(e, 0.9) for e in fired), tuple(Judged(e, 0.2) for e in missed), 0.5)
+    decision = Decision(tuple(Judged(e, 0.9) for e in fired), tuple(Judged(e, missed_by) for e in missed), 0.5)
     return diagnose(QUESTION, decision, answer, alone, stored, expect)
 
 
@@ -44,8 +45,14 @@ def test_part_of_a_word_does_not_count_as_said() -> None:
 
 def test_a_fact_that_stays_below_the_threshold_did_not_fire() -> None:
     found = judge("Paris", missed=(LYON,))
-    assert found.kind == "did not fire" and "0.20 of the 0.50 it needs" in found.message
+    assert found.kind == "did not fire" and "0.40 of the 0.50 it needs" in found.message
     assert shlex.split(found.next) == ["scr", "add", "-q", QUESTION, "-a", "Lyon"]
+
+
+def test_a_fact_far_below_the_threshold_is_not_offered_as_the_answer() -> None:
+    found = judge("Paris", missed=(LYON,), missed_by=0.1)
+    assert found.kind == "did not fire"
+    assert shlex.split(found.next) == ["scr", "why", QUESTION, "--expect", "ANSWER"]
 
 
 def test_no_candidate_is_not_retrieved() -> None:
