@@ -8,7 +8,6 @@ pushback. Only training wordings and names occur, see ``scr.pocket.wordings`` an
 
 import functools
 import random
-import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,17 @@ from functools import cached_property
 from typing import Literal
 
 from scr.pocket.facts import Fact, in_running_text, is_held_out, load_facts
-from scr.pocket.wordings import CONTEXT_LEADS, QUESTION_LEADS, WORDINGS, Split, split_of, wordings
+from scr.pocket.wordings import (
+    CONTEXT_LEADS,
+    NOUN_QUESTIONS,
+    NOUN_STATEMENTS,
+    QUESTION_LEADS,
+    WORDINGS,
+    YES_NO,
+    Split,
+    split_of,
+    wordings,
+)
 from scr.prompting import with_facts
 
 Role = Literal["system", "user", "assistant"]
@@ -86,7 +95,12 @@ _ONSETS = "b c d f g h j k l m n p r s t v w z br ch cl cr dr fl gr kr pl qu sh 
 _VOWELS = "a e i o u a e i o ai au ea ee ia io oa oo ou y".split()
 _CODAS = ["", "", "", "", "n", "r", "l", "s", "t", "m", "k", "x", "nd", "rt", "ck", "ss", "th", "ng"]
 _ACCENTS = {"a": "áàâäåã", "e": "éèêë", "i": "íîï", "o": "óôöøõ", "u": "úûü", "c": "çč", "s": "šş", "n": "ñ", "z": "ž"}
-_SCRIPTS = ("абвгдежзиклмнопрстуфхчшя", "αβγδεζηθικλμνξοπρστφχψω", "日本語中文山川田大小東西南北水火", "אבגדהוזחטיכלמנסעפצקרשת")
+_SCRIPTS = (
+    "абвгдежзиклмнопрстуфхчшя",
+    "αβγδεζηθικλμνξοπρστφχψω",
+    "日本語中文山川田大小東西南北水火",
+    "אבגדהוזחטיכלמנסעפצקרשת",
+)
 _SUFFIXES = ("Ltd", "Inc", "Group", "Systems", "Labs", "Corp", "Bank", "Foods", "Hotel", "Airways", "GmbH", "Partners")
 _MONTHS = (
     "January February March April May June July August September October November December".split()
@@ -104,7 +118,8 @@ _THINGS = (
     "island orchard meadow tunnel castle chapel engine wagon tractor camera candle carpet cushion feather pebble"
 ).split()
 NOUNS: tuple[str, ...] = (
-    *"support hotline|refund window|office dog|launch date|wifi password|project lead|delivery time|opening hour".split("|"),
+    *"support hotline|refund window|office dog|launch date|wifi password|project lead|delivery time".split("|"),
+    *"opening hour|office hours|help desk|cafeteria|printer".split("|"),
     *"home address|phone number|email address|fax number|room number|door code|parking spot|best friend".split("|"),
     *"favourite colour|favourite food|favourite song|nickname|middle name|age|height|weight|birthday".split("|"),
     *"price|cost|deadline|budget|owner|manager|chairman|president|mayor|king|queen|coach|captain|mascot".split("|"),
@@ -184,6 +199,11 @@ def invented_word(rng: random.Random) -> str:
 
 
 @functools.cache
+def _subjects() -> frozenset[str]:
+    return frozenset(f.subject for f in load_facts())
+
+
+@functools.cache
 def _real_words() -> list[str]:
     names = {word for f in load_facts() for name in (f.subject, f.object) for word in name.split()}
     return sorted(word for word in names if word[0].isupper() and word.isalpha() and len(word) > 2)
@@ -207,17 +227,17 @@ def invented_name(rng: random.Random, *, held_out: bool = False) -> str:
         elif kind < 0.22:
             words.insert(rng.randrange(len(words) + 1), rng.choice("ABCDEFGHJKLMNPRSTW") + ".")
         name = " ".join(words)
-        if is_invented_held_out(name) == held_out and not name.endswith("."):
+        if is_invented_held_out(name) == held_out and not name.endswith(".") and name not in _subjects():
             return name
 
 
-def invented_value(rng: random.Random, objects: Sequence[str]) -> str:
+def invented_value(rng: random.Random, objects: Sequence[str], *, held_out: bool = False) -> str:
     """Anything that an edit may say: a name, a number, a date, an address, a code, a phrase, a known object."""
     digits = lambda n: "".join(rng.choice("0123456789") for _ in range(n))  # noqa: E731
     letters = lambda n, of="abcdefghijklmnopqrstuvwxyz": "".join(rng.choice(of) for _ in range(n))  # noqa: E731
     kind = rng.random()
     if kind < 0.36:
-        return invented_name(rng)
+        return invented_name(rng, held_out=held_out)
     if kind < 0.52:
         return rng.choice(objects)
     if kind < 0.58:
@@ -237,7 +257,11 @@ def invented_value(rng: random.Random, objects: Sequence[str]) -> str:
     if kind < 0.80:
         return f"{rng.randint(0, 23)}:{rng.randint(0, 59):02}"
     if kind < 0.84:
-        return letters(rng.randint(1, 4), "ABCDEFGHJKLMNPQRSTUVWXYZ") + rng.choice(("", "-", "/")) + digits(rng.randint(1, 4))
+        return (
+            letters(rng.randint(1, 4), "ABCDEFGHJKLMNPQRSTUVWXYZ")
+            + rng.choice(("", "-", "/"))
+            + digits(rng.randint(1, 4))
+        )
     if kind < 0.86:
         return f"v{rng.randint(0, 20)}.{rng.randint(0, 20)}.{rng.randint(0, 9)}"
     if kind < 0.89:
@@ -246,7 +270,8 @@ def invented_value(rng: random.Random, objects: Sequence[str]) -> str:
         return letters(rng.randint(2, 6), rng.choice(_SCRIPTS))
     if kind < 0.96:
         return f"{rng.choice(('', 'the ', 'a '))}{rng.choice(_ADJECTIVES)} {rng.choice(_THINGS)}"
-    return f"{rng.choice(_THINGS)} {rng.choice(('and', 'of', 'in', 'near'))} {rng.choice(('the ', ''))}{rng.choice(_THINGS)}"
+    joint = rng.choice(("and", "of", "in", "near")) + rng.choice((" the", ""))
+    return f"{rng.choice(_THINGS)} {joint} {rng.choice(_THINGS)}"
 
 
 # --- pushback --------------------------------------------------------------------------------------------------
@@ -332,6 +357,9 @@ class Generator:
         self.leads = of_split(QUESTION_LEADS, split)
         self.contexts = of_split(CONTEXT_LEADS, split)
         self.pushback = of_split(PUSHBACK, split)
+        self.noun_questions = of_split(NOUN_QUESTIONS, split)
+        self.noun_statements = of_split(NOUN_STATEMENTS, split)
+        self.yes_no_frames = of_split(YES_NO, split)
 
     @cached_property
     def all_objects(self) -> list[str]:
@@ -344,6 +372,12 @@ class Generator:
         for f in self.facts:
             count[f.relation, f.object] = count.get((f.relation, f.object), 0) + 1
         return [f for f in self.facts if count[f.relation, f.object] == 1]
+
+    def name(self, rng: random.Random) -> str:
+        return invented_name(rng, held_out=self.split != "train")
+
+    def value(self, rng: random.Random) -> str:
+        return invented_value(rng, self.all_objects, held_out=self.split != "train")
 
     # -- wording
 
@@ -374,10 +408,10 @@ class Generator:
 
     def ask_anything(self, rng: random.Random, subject: str | None = None) -> Asked:
         """A fact of an invented relation, about an invented or given subject, with any object."""
-        answer = invented_value(rng, self.all_objects)
-        name = subject or (rng.choice(self.facts).subject if rng.random() < 0.1 else invented_name(rng))
+        answer = self.value(rng)
+        name = subject or (rng.choice(self.facts).subject if rng.random() < 0.1 else self.name(rng))
         kind = rng.random()
-        if kind < 0.25:
+        if kind < 0.25 and self.split == "train":
             verb = rng.choice(VERBS)
             pairs = ((verb[0], verb[1]), (verb[2], verb[3]))
             a, b = rng.choice(pairs), rng.choice(pairs)
@@ -388,11 +422,11 @@ class Generator:
             noun = f"{rng.choice(_ADJECTIVES)} {rng.choice(_THINGS)}"
         elif rng.random() < 0.12:
             noun = invented_word(rng).lower()
-        if kind < 0.37 and subject is None:
+        if kind < 0.37 and subject is None and self.split == "train":
             statement, question = (t.replace("{n}", noun) for t in rng.choice(OUR))
             return Asked("our " + noun, noun, answer, question, statement, question, statement, "")
-        questions = [t.replace("{n}", noun).replace("{s}", name) for t in _NOUN_QUESTIONS]
-        clozes = [t.replace("{n}", noun).replace("{s}", name) for t in _NOUN_STATEMENTS]
+        questions = [t.replace("{n}", noun).replace("{s}", name) for t in self.noun_questions]
+        clozes = [t.replace("{n}", noun).replace("{s}", name) for t in self.noun_statements]
         question, cloze = rng.choice(questions), rng.choice(clozes)
         shown_question, shown_cloze = rng.choice(questions), rng.choice(clozes)
         if rng.random() < 0.3:
@@ -405,13 +439,13 @@ class Generator:
             found = rng.choice(objects)
             if found != not_this:
                 return found
-        return invented_name(rng)
+        return self.name(rng)
 
     def counterfactual(self, rng: random.Random, relation: str | None = None, subject: str | None = None) -> Asked:
-        """A fact of a known relation that is not true, about a known subject (never a held-out one) or an invented one."""
+        """An untrue fact of a known relation, about a known subject (never a held-out one) or an invented one."""
         relation = relation or rng.choice(self.relations)
         if subject is None:
-            subject = invented_name(rng)
+            subject = self.name(rng)
             if rng.random() < 0.75:
                 for _ in range(20):
                     known = rng.choice(self.by_relation[relation]).subject
@@ -424,9 +458,9 @@ class Generator:
         if kind < 0.55:
             answer = self.other_object(relation, truth, rng)
         elif kind < 0.8:
-            answer = invented_name(rng)
+            answer = self.name(rng)
         else:
-            answer = invented_value(rng, self.all_objects)
+            answer = self.value(rng)
         return self.ask(relation, subject, answer, rng)
 
     def known(self, rng: random.Random, fact: Fact | None = None) -> Asked:
@@ -479,7 +513,13 @@ class Generator:
         return rng.choice(self.leads).replace("{q}", question) if rng.random() < 0.35 else question
 
     def dress(
-        self, asked: Asked, shown: Sequence[str], rng: random.Random, *, chat: bool | None = None, exchange: bool = False
+        self,
+        asked: Asked,
+        shown: Sequence[str],
+        rng: random.Random,
+        *,
+        chat: bool | None = None,
+        exchange: bool = False,
     ) -> Sample:
         """The finished sample: facts in front, then a question or cloze, in the chat template or raw."""
         chat = rng.random() < 0.7 if chat is None else chat
@@ -506,15 +546,48 @@ class Generator:
 
     # -- kinds of samples
 
+    def echoing(self, rng: random.Random) -> Sample:
+        """A short list, to be said again: nearly every token teaches to copy, which reading then builds on."""
+        if rng.random() < 0.5:
+            items = [self.value(rng) for _ in range(rng.randint(2, 8))]
+        else:
+            items = [self.any_shown(rng).shown(rng) for _ in range(rng.randint(1, 3))]
+        text = ", ".join(items)
+        lead = rng.choice(("Repeat:", "Say this again:", "Copy this text:", "Repeat after me:"))
+        return Sample((("user", f"{lead} {text}"), ("assistant", text)), chat=rng.random() < 0.7)
+
+    def reading_one(self, rng: random.Random) -> Sample:
+        """One or two facts, one of them asked."""
+        asked = self.ask_anything(rng) if rng.random() < 0.7 else self.counterfactual(rng)
+        others = self.distractors(asked, rng.choice((0, 0, 1)), rng, known_relation=False)
+        return self.with_block([asked], others, asked, rng)
+
     def reading(self, rng: random.Random) -> Sample:
         """One of up to eight invented facts is asked."""
         asked = self.ask_anything(rng)
-        return self.dress(asked, self.block([asked], self.distractors(asked, self.count(rng), rng, known_relation=False), rng), rng)
+        return self.with_block([asked], self.distractors(asked, self.count(rng), rng, known_relation=False), asked, rng)
 
     def obeying(self, rng: random.Random) -> Sample:
         """A fact in context wins over what the model knows."""
         asked = self.counterfactual(rng)
-        return self.dress(asked, self.block([asked], self.distractors(asked, self.count(rng), rng, known_relation=True), rng), rng)
+        return self.with_block([asked], self.distractors(asked, self.count(rng), rng, known_relation=True), asked, rng)
+
+    def with_block(self, shown: list[Asked], others: list[Asked], asked: Asked, rng: random.Random) -> Sample:
+        """A question below a block of facts; in a chat often more questions follow, about the block or known facts."""
+        sample = self.dress(asked, self.block(shown, others, rng), rng)
+        there = [*shown, *others]
+        if not there or not sample.chat or rng.random() < 0.35:
+            return sample
+        turns = list(sample.turns)
+        for _ in range(rng.randint(1, 5)):
+            if rng.random() < 0.65:
+                asked = rng.choice(there)
+            else:
+                asked = self.known(rng)
+                if any(asked.subject == a.subject or _clash(asked, a) for a in there):
+                    continue
+            turns += [("user", self.question_text(asked.question, rng)), ("assistant", asked.object)]
+        return Sample(tuple(turns))
 
     def recalling(self, rng: random.Random) -> Sample:
         """A known fact is asked; no facts in context. Often several in one conversation."""
@@ -529,8 +602,8 @@ class Generator:
     def ignoring(self, rng: random.Random) -> Sample:
         """A known fact is asked; the facts in context do not answer it."""
         asked = self.known(rng)
-        shown = self.block([], self.distractors(asked, max(1, self.count(rng)), rng, known_relation=True), rng)
-        return self.dress(asked, shown, rng)
+        others = self.distractors(asked, max(1, self.count(rng)), rng, known_relation=True)
+        return self.with_block([], others, asked, rng)
 
     def yes_no(self, rng: random.Random) -> Sample:
         """Does the fact (in context, or known) agree with what the user proposes?"""
@@ -557,7 +630,7 @@ class Generator:
             own = of_split(WORDINGS[asked.relation].yes_no, self.split)
             templates = own if rng.random() < 0.4 else wordings(asked.relation, "yes_no", self.split)
             return rng.choice(templates).replace("{s}", asked.subject).replace("{o}", proposed)
-        frame = rng.choice(_YES_NO)
+        frame = rng.choice(self.yes_no_frames)
         cloze = asked.cloze
         if not frame.startswith("{c}") and not cloze.startswith(asked.subject):
             cloze = cloze[0].lower() + cloze[1:]
@@ -570,7 +643,7 @@ class Generator:
             return fact.object
         if asked.relation in self.by_relation and rng.random() < 0.7:
             return self.other_object(asked.relation, asked.object, rng)
-        while (value := invented_value(rng, self.all_objects)) == asked.object:
+        while (value := self.value(rng)) == asked.object:
             pass
         return value
 
@@ -598,7 +671,9 @@ class Generator:
         inner = first.noun_phrase
         question = second.question.replace(second.subject, inner)
         shown = [first, second]
-        distractors = self.distractors(second, rng.randint(0, 4), rng, known_relation=second.relation in self.by_relation)
+        distractors = self.distractors(
+            second, rng.randint(0, 4), rng, known_relation=second.relation in self.by_relation
+        )
         distractors = [d for d in distractors if (d.subject, d.relation) != (first.subject, first.relation)]
         question = question[0].upper() + question[1:]
         turns: tuple[tuple[Role, str], ...] = (
@@ -634,7 +709,9 @@ class Generator:
             asked = self.counterfactual(rng) if kind < 0.75 else self.ask_anything(rng)
             others = self.distractors(asked, self.count(rng, 4), rng, known_relation=kind < 0.75)
             shown = self.block([asked], others, rng)
-        return self.pushback_sample(asked, shown, rng, rounds=rng.choice((1, 1, 2, 2, 3, 4, 6, 8, 10)), place=rng.choice(_PLACES))
+        return self.pushback_sample(
+            asked, shown, rng, rounds=rng.choice((1, 1, 2, 2, 3, 4, 6, 8, 10)), place=rng.choice(_PLACES)
+        )
 
     def pushback_sample(
         self, asked: Asked, shown: Sequence[str], rng: random.Random, *, rounds: int, place: str
@@ -685,7 +762,7 @@ class Generator:
         return self.dress(asked, padded, rng)
 
     def exchanging(self, rng: random.Random) -> tuple[Sample, ...]:
-        """Two known facts of one relation; mostly each carries the other's answer, to be true after a swap of states."""
+        """Two known facts of one relation; mostly each has the other's answer, right once states are swapped."""
         relation = rng.choice(self.relations) if rng.random() < 0.4 else rng.choice(self.facts).relation
         first, second = rng.sample(self.by_relation[relation], 2)
         chat = rng.random() < 0.4
@@ -695,7 +772,9 @@ class Generator:
         if rng.random() < 0.6:  # the same words about both
             subject = b.exchange.subject
             text = a.exchange.template.replace("{s}", subject)
-            b = Sample((("user", text), ("assistant", second.object)), chat, exchange=replace(a.exchange, subject=subject))
+            b = Sample(
+                (("user", text), ("assistant", second.object)), chat, exchange=replace(a.exchange, subject=subject)
+            )
         if rng.random() < 0.15:  # not swapped
             return replace(a, exchange=None), replace(b, exchange=None)
         return (
@@ -732,49 +811,35 @@ def _alike(a: str, b: str) -> bool:
     return near or a in b or b in a
 
 
-_NOUN_QUESTIONS: tuple[str, ...] = ()
-_NOUN_STATEMENTS: tuple[str, ...] = ()
-_YES_NO: tuple[str, ...] = ()
 _PLACES = ("first", "first", "last", "last", "every")
 
 
-def _fill_frames() -> None:
-    from scr.pocket import wordings as w
-
-    global _NOUN_QUESTIONS, _NOUN_STATEMENTS, _YES_NO
-    _NOUN_QUESTIONS = of_split(w.NOUN_QUESTIONS, "train")
-    _NOUN_STATEMENTS = of_split(w.NOUN_STATEMENTS, "train")
-    _YES_NO = of_split(w.YES_NO, "train")
-
-
-_fill_frames()
-
-
 MIX: dict[str, dict[str, float]] = {
-    "reading": {"reading": 0.62, "obeying": 0.2, "recalling": 0.15, "exchanging": 0.03},
+    "reading": {"echoing": 0.25, "reading_one": 0.35, "reading": 0.22, "obeying": 0.1, "recalling": 0.08},
     "all": {
-        "reading": 0.13,
-        "obeying": 0.13,
-        "recalling": 0.25,
-        "ignoring": 0.13,
-        "yes_no": 0.1,
-        "reversed": 0.04,
+        "echoing": 0.005,
+        "reading": 0.085,
+        "obeying": 0.12,
+        "recalling": 0.35,
+        "ignoring": 0.12,
+        "yes_no": 0.08,
+        "reversed": 0.03,
         "two_hop": 0.04,
-        "pushing": 0.06,
-        "mixed_conversation": 0.02,
+        "pushing": 0.05,
+        "mixed_conversation": 0.01,
         "long": 0.01,
-        "exchanging": 0.09,
+        "exchanging": 0.10,
     },
 }
 """Shares of the kinds by phase."""
 
 
-def stream(
-    generator: Generator, mix: dict[str, float], rng: random.Random
-) -> Iterator[tuple[str, tuple[Sample, ...]]]:
+def stream(generator: Generator, mix: dict[str, float], rng: random.Random) -> Iterator[tuple[str, tuple[Sample, ...]]]:
     """Endless (kind, samples) of one mix; two samples are a pair whose states are to be swapped."""
     kinds = list(mix)
-    makers: dict[str, Callable[[random.Random], Sample | tuple[Sample, ...]]] = {k: getattr(generator, k) for k in kinds}
+    makers: dict[str, Callable[[random.Random], Sample | tuple[Sample, ...]]] = {
+        k: getattr(generator, k) for k in kinds
+    }
     while True:
         kind = rng.choices(kinds, list(mix.values()))[0]
         made = makers[kind](rng)

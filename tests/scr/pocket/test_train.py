@@ -1,0 +1,116 @@
+"""Does the training script do what it says, at a size of seconds?"""
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from scr.pocket.data import Generator, Sample
+from scr.pocket.train import (
+    TrainConfig,
+    answer_logits,
+    batches,
+    encode,
+    export,
+    last_token_of,
+    new_model,
+    tokenizer_texts,
+    train,
+    train_tokenizer,
+)
+
+TINY = TrainConfig(
+    vocab_size=700, layers=2, width=32, heads=2, tokens=6_000, reading_tokens=2_500, batch_tokens=(600, 1200), chunk=16
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer(tokenizer_texts(Generator(), 0, 100), 700)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "checkpoint.pt", weights_only=True)["model"]
+
+
+def test_a_resumed_run_gives_the_weights_of_an_unbroken_one(tmp_path):
+    train(TINY, tmp_path / "whole")
+    train(TINY, tmp_path / "broken", stop_after=0.0)
+    stopped = torch.load(tmp_path / "broken" / "checkpoint.pt", weights_only=True)
+    assert 0 < stopped["tokens"] < TINY.tokens
+    train(TINY, tmp_path / "broken", resume=True)
+    whole, broken = weights(tmp_path / "whole"), weights(tmp_path / "broken")
+    assert whole.keys() == broken.keys()
+    assert all(torch.equal(whole[name], broken[name]) for name in whole)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "whole" / "model", local_files_only=True)
+    assert model.dtype == torch.bfloat16
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_the_fast_forward_is_the_models_own(tokenizer):
+    model = new_model(TINY, tokenizer)
+    rows = [encode(tokenizer, Generator().yes_no(random.Random(i))) for i in range(4)]
+    (batch,) = batches([("x", (row,)) for row in rows], 10**9, tokenizer.pad_token_id, random.Random(0))
+    with torch.no_grad():
+        ours = answer_logits(model, batch, -1, torch.float32)
+        theirs = model(batch.ids).logits[batch.rows, batch.positions - 1]
+    assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_swapped_states_change_the_pair_alone(tokenizer):
+    model = new_model(TINY, tokenizer)
+    rng = random.Random(0)
+    generator = Generator()
+    unit = generator.exchanging(rng)
+    while unit[0].exchange is None:
+        unit = generator.exchanging(rng)
+    single = encode(tokenizer, generator.recalling(rng))
+    units = [("exchanging", tuple(encode(tokenizer, s) for s in unit)), ("recalling", (single,))]
+    (batch,) = batches(units, 10**9, tokenizer.pad_token_id, rng)
+    with torch.no_grad():
+        swapped = answer_logits(model, batch, 0, torch.float32)
+        plain = answer_logits(model, batch, -1, torch.float32)
+    changed = {row for row, a, b in zip(batch.rows.tolist(), swapped, plain, strict=True) if not torch.equal(a, b)}
+    assert changed == {i for i, kind in enumerate(batch.kinds) if kind == "exchanging"}
+
+
+def test_training_ids_are_those_of_the_chat_template(tokenizer):
+    turns = (("system", "Be short."), ("user", 'A "quoted" 12 word'), ("assistant", "Lyon"))
+    text = tokenizer.apply_chat_template([{"role": r, "content": c} for r, c in turns], tokenize=False)
+    row = encode(tokenizer, Sample(turns))
+    assert row.ids == tokenizer(text)["input_ids"]
+    assert tokenizer.decode([row.ids[i] for i in row.learn]) == " Lyon<|end|>"
+
+
+def test_a_raw_answer_is_the_continuation_of_its_prompt(tokenizer):
+    row = encode(tokenizer, Sample((("user", "The capital of France is"), ("assistant", "Paris")), chat=False))
+    assert row.ids == [*tokenizer("The capital of France is Paris")["input_ids"], tokenizer.eos_token_id]
+
+
+def test_a_name_has_the_same_tokens_wherever_it_stands(tokenizer):
+    name = tokenizer(" Zorblat")["input_ids"]
+    for text in ("Zorblat", 'facts:\n- "Zorblat is', "\n\nZorblat is", "is Zorblat"):
+        ids = tokenizer(text)["input_ids"]
+        assert any(ids[i : i + len(name)] == name for i in range(len(ids)))
+
+
+def test_any_text_comes_back_from_the_tokenizer(tokenizer):
+    for text in (" Lyon", " 30 days", " žluťoučký kůň", " 日本 \U0001f600", " a@b.io", " +49 (30) 1.5%"):
+        assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_the_last_subject_token_is_found():
+    offsets = [(0, 3), (3, 6), (6, 7), (7, 13), (13, 14)]
+    assert last_token_of("bcd", "a bcd and bcdx", offsets) == 3
+
+
+def test_the_exported_folder_loads_offline(tokenizer, tmp_path):
+    export(new_model(TINY, tokenizer), tokenizer, TINY, 0, tmp_path)
+    again = AutoTokenizer.from_pretrained(tmp_path, local_files_only=True)
+    assert again.model_input_names == ["input_ids", "attention_mask"]
+    assert again.pad_token_id != again.eos_token_id
+    model = AutoModelForCausalLM.from_pretrained(tmp_path, local_files_only=True)
+    assert model.generation_config.eos_token_id == again.eos_token_id
+    assert not list(tmp_path.glob("*.bin"))
