@@ -10,6 +10,7 @@ since a layer's keys depend on lower layers only, and those were written before.
 the paper has 1. Source: Fang et al., arXiv:2410.02355.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,10 +71,14 @@ class AlphaEdit(LocateEditor):
     def written(self, layer: int, keys: Tensor) -> None:
         self._solvers[layer].remember(keys.T)
 
-    def _state(self) -> Any:
-        solvers = getattr(self, "_solvers", {})
-        return {layer: (solver.before, solver.gram) for layer, solver in solvers.items()}
+    def _state(self) -> Mapping[str, Tensor]:
+        kept = {}
+        for layer, solver in getattr(self, "_solvers", {}).items():
+            kept[f"keys.{layer}"] = solver.before
+            if solver.gram is not None:
+                kept[f"gram.{layer}"] = solver.gram
+        return kept
 
-    def _set_state(self, state: Any) -> None:
-        for layer, (before, gram) in state.items():
-            self._solvers[layer].before, self._solvers[layer].gram = before, gram
+    def _set_state(self, state: Mapping[str, Tensor]) -> None:
+        for layer, solver in self._solvers.items():
+            solver.before, solver.gram = state[f"keys.{layer}"], state.get(f"gram.{layer}")

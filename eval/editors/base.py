@@ -7,7 +7,7 @@ them cost. Nothing lives outside the object.
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -69,11 +69,11 @@ class WeightEditor(ABC):
             change = self.adjust(name, change, self.weights.current(name))
         self.weights.add({name: change})
 
-    def _state(self) -> Any:
-        """What is kept between batches, as something that later batches do not change."""
-        return None
+    def _state(self) -> Mapping[str, Tensor]:
+        """What is kept between batches, by name; later batches do not change these tensors."""
+        return {}
 
-    def _set_state(self, state: Any) -> None:  # noqa: B027 - most editors keep nothing
+    def _set_state(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027 - most editors keep nothing
         """Go back to what ``_state`` gave."""
 
     @property
@@ -158,6 +158,25 @@ class WeightEditor(ABC):
     def save_deltas(self, path: Path) -> None:
         """Write the deltas as safetensors, each under its parameter's own name."""
         self.weights.save(path, {"method": type(self).__name__, "edits": str(len(self.edits))})
+
+    @property
+    def full_deltas(self) -> Mapping[str, Tensor]:
+        """Deltas from which the next batch goes on."""
+        return self.weights.deltas
+
+    @property
+    def state(self) -> Mapping[str, Tensor]:
+        """What is kept between batches besides the weights, by name."""
+        return self._state()
+
+    def resume(
+        self, batches: Sequence[Sequence[Edit]], deltas: Mapping[str, Tensor], state: Mapping[str, Tensor]
+    ) -> None:
+        """Stand where an earlier editor stood after ``batches``: its ``full_deltas`` and ``state``."""
+        self.restore()
+        self.weights.replace(deltas)
+        self._set_state(state)
+        self._batches = [tuple(batch) for batch in batches]
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,274 @@
+"""What every weight editor promises, on tiny random models."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from eval.editors.alphaedit import AlphaEdit, AlphaEditConfig
+from eval.editors.come import Come, ComeConfig, without_old
+from eval.editors.emmet import Emmet, EmmetConfig
+from eval.editors.fine_tune import FineTune, FineTuneConfig, ft_l, ft_m, locft_bf
+from eval.editors.locate import LocateConfig
+from eval.editors.memit import Memit, MemitConfig
+from eval.editors.nse import Nse, NseConfig, strongest_neurons
+from eval.editors.prune import Prune, reduced
+from eval.editors.rect import Rect, largest_relative
+from eval.editors.rome import Rome, RomeConfig
+from eval.editors.subjects import requests
+from memory_store.edit import Edit
+from memory_store.errors import ConfigError, EditNotFoundError
+
+QUICK: dict[str, Any] = {"v_lr": 0.1, "v_num_grad_steps": 3, "clamp_norm_factor": 1.0}
+Make = Callable[..., Any]
+
+
+def moments(model: Any) -> dict[int, torch.Tensor]:
+    """A well-conditioned stand-in with directions below 1."""
+    width = model.config.n_inner or 4 * model.config.n_embd if model.config.model_type in ("gpt2", "gptj") else 64
+    values = torch.linspace(0.5, 2.0, width, dtype=torch.float64)
+    return {layer: torch.diag(values) for layer in range(3)}
+
+
+def memit(model: Any, tokenizer: Any, **options: Any) -> Memit:
+    return Memit(
+        model, tokenizer, MemitConfig(layers=(0, 1), mom2_update_weight=0.1, **QUICK), moments(model), **options
+    )
+
+
+MAKERS: dict[str, Make] = {
+    "memit": memit,
+    "memit-blue": lambda m, t, **o: Memit(
+        m, t, MemitConfig(layers=(0, 1, 2), ends_only=True, mom2_update_weight=0.1, **QUICK), moments(m), **o
+    ),
+    "alphaedit": lambda m, t, **o: AlphaEdit(
+        m, t, AlphaEditConfig(layers=(0, 1), nullspace_threshold=1.0, L2=0.1, **QUICK), moments(m), **o
+    ),
+    "emmet": lambda m, t, **o: Emmet(m, t, EmmetConfig(layers=(1,), mom2_update_weight=1.0, **QUICK), moments(m), **o),
+    "rome": lambda m, t, **o: Rome(m, t, RomeConfig(layer=1, **QUICK), moments(m), **o),
+    "nse": lambda m, t, **o: Nse(
+        m,
+        t,
+        NseConfig(layers=(0, 1), mom2_update_weight=0.1, alpha=0.0, upper_bound=1e9, neuron_threshold=0.8, **QUICK),
+        moments(m),
+        **o,
+    ),
+    "come": lambda m, t, **o: Come(m, t, ComeConfig(layers=(0, 1), mom2_update_weight=0.1, **QUICK), moments(m), **o),
+    "rect": lambda m, t, **o: Rect(memit(m, t, **o)),
+    "prune": lambda m, t, **o: Prune(memit(m, t, **o)),
+    "ft-l": lambda m, t, **o: FineTune(
+        m, t, FineTuneConfig(layer=1, objective="prompt_last", norm_constraint=1e-3, num_steps=2)
+    ),
+    "ft-m": lambda m, t, **o: FineTune(m, t, FineTuneConfig(layer=1, objective="target_new", num_steps=2)),
+    "locft-bf": lambda m, t, **o: FineTune(
+        m, t, FineTuneConfig(layer=1, objective="target_new", breadth_first=True, num_steps=2, batch_size=2)
+    ),
+}
+
+
+@pytest.fixture(params=MAKERS)
+def make(request: pytest.FixtureRequest, tokenizer: Any, templates: Any) -> Make:
+    return lambda model: MAKERS[request.param](model, tokenizer, templates=templates)
+
+
+def same(model: Any, kept: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(p, kept[name]) for name, p in model.named_parameters())
+
+
+def test_leaving_the_context_restores_every_bit(make: Make, make_model: Any, facts: list[Edit], bits: Any) -> None:
+    model = make_model()
+    kept = bits(model)
+    with make(model) as editor:
+        results = editor.edit(facts[:2])
+        assert [result.status for result in results] == ["added", "added"]
+        assert not same(model, kept)
+        (answer,) = editor.answer(["The capital of France is"])
+        assert answer.route == "base"
+        editor.edit(facts[2:])
+        assert [edit.edit_id for edit in editor.edits] == ["a", "b", "c"]
+    assert same(model, kept)
+    assert not editor.edits
+
+
+def test_forgetting_gives_the_model_that_never_saw_the_edit(
+    make: Make, make_model: Any, facts: list[Edit], bits: Any
+) -> None:
+    model = make_model()
+    with make(model) as editor:
+        editor.edit(facts[:1])
+        editor.edit(facts[2:])
+        wanted = bits(model)
+        editor.restore()
+        editor.edit(facts[:2])
+        editor.edit(facts[2:])
+        editor.forget(["b"])
+        assert [edit.edit_id for edit in editor.edits] == ["a", "c"]
+        assert all(torch.allclose(p, wanted[name], atol=1e-6) for name, p in model.named_parameters())
+        with pytest.raises(EditNotFoundError, match="'b'"):
+            editor.forget(["b"])
+
+
+def test_a_batch_that_fails_changes_nothing(make: Make, make_model: Any, facts: list[Edit], bits: Any) -> None:
+    model = make_model()
+    with make(model) as editor:
+        editor.edit(facts[:1])
+        kept = bits(model)
+        with pytest.raises(ConfigError, match="empty target"):
+            editor.edit([facts[1], replace(facts[2], target_new="")])
+        assert same(model, kept)
+        assert [edit.edit_id for edit in editor.edits] == ["a"]
+        editor.edit(facts[1:])
+
+
+@pytest.mark.parametrize("arch", ["gptj", "gpt_neox", "llama", "qwen2", "gemma2", "phi", "opt"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_every_architecture_can_be_edited(
+    arch: str, dtype: torch.dtype, make: Make, make_model: Any, facts: list[Edit], bits: Any
+) -> None:
+    model = make_model(arch).to(dtype)
+    kept = bits(model)
+    with make(model) as editor:
+        editor.edit(facts)
+        assert all(bool(p.isfinite().all()) for p in model.parameters())
+        assert not same(model, kept)
+    assert same(model, kept)
+
+
+def test_the_same_edit_twice_is_a_duplicate_and_another_text_a_conflict(
+    make_model: Any, tokenizer: Any, templates: Any, facts: list[Edit]
+) -> None:
+    with memit(make_model(), tokenizer, templates=templates) as editor:
+        statuses = [result.status for result in editor.edit([facts[0], facts[0], replace(facts[0], target_new="Rome")])]
+        assert statuses == ["added", "duplicate", "conflict"]
+        (named,) = editor.edit([replace(facts[1], edit_id="")])
+        assert named.edit.edit_id
+        assert editor.edits == (facts[0], named.edit)
+
+
+def test_log_likelihood_is_the_edited_models(
+    make_model: Any, tokenizer: Any, templates: Any, facts: list[Edit]
+) -> None:
+    pair = [("The capital of France is", " Berlin")]
+    model = make_model()
+    config = MemitConfig(layers=(0, 1), mom2_update_weight=1e-3, v_lr=0.2, v_num_grad_steps=12, clamp_norm_factor=4.0)
+    with Memit(model, tokenizer, config, moments(model), templates=templates) as editor:
+        before = editor.log_likelihood(pair)[0][0]
+        editor.edit(facts[:1])
+        assert editor.log_likelihood(pair)[0][0] > before + 0.01
+
+
+def test_rome_maps_its_key_to_its_value(make_model: Any, tokenizer: Any, templates: Any, facts: list[Edit]) -> None:
+    """With the averaged key everywhere: (W + v uᵀ) k* + b = v*."""
+    from eval.editors.keys import KeyTape
+    from eval.editors.values import optimised_values
+
+    model = make_model()
+    config = RomeConfig(layer=1, **QUICK)
+    with Rome(model, tokenizer, config, moments(model), templates=templates) as editor:
+        (request,) = requests(tokenizer, facts[:1], editor.templates)
+        key = KeyTape(editor.anatomy, [request], editor.templates, 1).row_keys(1).mean(0)
+        wanted = optimised_values(editor.anatomy, [request], 1, config, at="mlp").targets[0]
+        editor.edit(facts[:1])
+        projection = model.transformer.h[1].mlp.c_proj
+        assert torch.allclose(key @ projection.weight + projection.bias, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("reduce", ["log", "log2", "log1_5", "log1_2", "linear"])
+def test_prune_leaves_small_singular_values_alone_and_bounds_the_rest(reduce: Any) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight, change = torch.randn(20, 8, generator=generator), torch.randn(20, 8, generator=generator)
+    border = float(torch.linalg.matrix_norm(weight, ord=2))
+    small = change * (0.9 * border / torch.linalg.matrix_norm(change, ord=2))
+    assert torch.equal(reduced(small, weight, reduce), small)
+    large = small * 3
+    before, after = torch.linalg.svdvals(large), torch.linalg.svdvals(reduced(large, weight, reduce))
+    below = before < border
+    assert 0 < int(below.sum()) < 8
+    assert torch.allclose(after[below], before[below], atol=1e-4)
+    assert bool((after[~below] <= before[~below] + 1e-4).all())
+    assert bool((after[~below] >= border - 1e-4).all())
+
+
+def test_rect_keeps_exactly_the_asked_share() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight, change = torch.randn(20, 10, generator=generator), torch.randn(20, 10, generator=generator)
+    for keep in (0.05, 0.2, 0.4, 1.0):
+        kept = largest_relative(change, weight, keep)
+        assert int((kept != 0).sum()) == round(200 * keep)
+        stays = kept != 0
+        assert torch.equal(kept[stays], change[stays])
+    ratio = (change / weight).abs()
+    stays = largest_relative(change, weight, 0.4) != 0
+    assert float(ratio[stays].min()) >= float(ratio[~stays].max())
+
+
+def test_the_strongest_neurons_stay_within_their_share() -> None:
+    keys = torch.tensor([[1.0, 1.0], [4.0, -4.0], [0.5, 0.0], [1.5, 0.0]])  # sums 2, 8, 0.5, 1.5
+    assert strongest_neurons(keys, 0.9).tolist() == [1, 0]
+    assert strongest_neurons(keys, 0.1).tolist() == [1]
+    assert sorted(strongest_neurons(keys, 1.0).tolist()) == [0, 1, 2, 3]
+
+
+def test_come_takes_out_what_only_the_old_answer_wants() -> None:
+    initial, new, old = torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]])
+    # c = (1, 1)/√2, so π = (1, 1) and z = (1, 0) − 0.5·(0, 2) + (1, 1); the border, the smaller entry, is touched too.
+    assert torch.allclose(without_old(initial, new, old, 0.5, 0.5), torch.tensor([[2.0, 0.0]]), atol=1e-6)
+    assert torch.allclose(without_old(initial, new, torch.zeros(1, 2), 0.5, 0.5), new)
+
+
+def test_fine_tuning_stays_within_its_bound(make_model: Any, tokenizer: Any, facts: list[Edit]) -> None:
+    config = FineTuneConfig(layer=1, objective="target_new", norm_constraint=1e-3, lr=1e-2, num_steps=3)
+    with FineTune(make_model(), tokenizer, config) as editor:
+        editor.edit(facts)
+        for change in editor.weights.deltas.values():
+            assert 5e-4 < float(change.abs().max()) <= 1e-3 + 1e-7
+
+
+def test_breadth_first_sees_all_edits_at_once(make_model: Any, tokenizer: Any, facts: list[Edit], bits: Any) -> None:
+    config = FineTuneConfig(layer=1, objective="target_new", breadth_first=True, num_steps=3, batch_size=2)
+    model = make_model()
+    with FineTune(model, tokenizer, config) as editor:
+        editor.edit(facts)
+        wanted = bits(model)
+        editor.restore()
+        editor.edit(facts[:1])
+        editor.edit(facts[1:])
+        assert same(model, wanted)
+
+
+@pytest.mark.parametrize("arch", ["gpt2", "gptj", "llama", "qwen2", "mistral"])
+def test_published_settings_fit_the_model(arch: str, make_model: Any) -> None:
+    model = make_model(arch)
+    for kind in (MemitConfig, AlphaEditConfig, EmmetConfig, NseConfig, ComeConfig):
+        config: LocateConfig = kind.published(model)  # type: ignore[attr-defined]
+        assert set(config.layers) <= {0, 1, 2}
+    assert RomeConfig.published(model).layer in (0, 1, 2)
+    for tune in (ft_l, ft_m, locft_bf):
+        assert 0 <= tune(model).layer <= 2
+
+
+@pytest.mark.parametrize(
+    ("make_config", "message"),
+    [
+        (lambda: MemitConfig(layers=(1,), mom2_update_weight=0.0), "mom2_update_weight"),
+        (lambda: AlphaEditConfig(layers=(1,), L2=0.0), "L2"),
+        (lambda: NseConfig(layers=(1,), max_iterations=1), "never writes"),
+        (lambda: ComeConfig(layers=(1,), p=1.0), "p must"),
+        (lambda: EmmetConfig(layers=(1,), emmet_lambda=-1.0), "emmet_lambda"),
+        (lambda: FineTuneConfig(layer=1, objective="both"), "objective"),  # type: ignore[arg-type]
+    ],
+)
+def test_configurations_out_of_range_are_refused(make_config: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_config()
+
+
+def test_layers_out_of_range_and_missing_moments_are_refused(make_model: Any, tokenizer: Any, templates: Any) -> None:
+    model = make_model()
+    for layers, given, message in [((7,), moments(model), "out of range"), ((1,), {}, "no second moment")]:
+        with pytest.raises(ConfigError, match=message):
+            Memit(model, tokenizer, MemitConfig(layers=layers), given, templates=templates)
+    with pytest.raises(ConfigError, match="singular"):
+        Memit(model, tokenizer, MemitConfig(layers=(1,)), {1: torch.zeros(128, 128)}, templates=templates)
