@@ -1,0 +1,142 @@
+"""Which class is meant by a method's name, and how does a settings file become its configuration?
+
+The only file that names all editors. Settings go by the fields' own names; published configurations hold more than that
+(module names, data sets), so that unknown keys are reported, not refused.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from eval.editors.alphaedit import AlphaEdit, AlphaEditConfig
+from eval.editors.base import WeightEditor
+from eval.editors.come import Come, ComeConfig
+from eval.editors.emmet import Emmet, EmmetConfig
+from eval.editors.errors import ConfigError
+from eval.editors.fine_tune import FineTune, ft_l, ft_m, locft_bf
+from eval.editors.memit import Memit, MemitConfig
+from eval.editors.nse import Nse, NseConfig
+from eval.editors.prune import Prune
+from eval.editors.rect import Rect
+from eval.editors.rome import Rome, RomeConfig
+from eval.editors.subjects import Templates
+from eval.editors.wrapped import WrappedEditor
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How to make one editor."""
+
+    defaults: Callable[[Any], Any]
+    """Model to the published configuration."""
+    kind: Any
+    needs_moments: bool = True
+
+
+METHODS: dict[str, Method] = {
+    "memit": Method(MemitConfig.published, Memit),
+    "rome": Method(RomeConfig.published, Rome),
+    "alphaedit": Method(AlphaEditConfig.published, AlphaEdit),
+    "emmet": Method(EmmetConfig.published, Emmet),
+    "nse": Method(NseConfig.published, Nse),
+    "come": Method(ComeConfig.published, Come),
+    "ft-l": Method(ft_l, FineTune, needs_moments=False),
+    "ft-m": Method(ft_m, FineTune, needs_moments=False),
+    "locft-bf": Method(locft_bf, FineTune, needs_moments=False),
+}
+WRAPPERS: dict[str, Callable[..., WrappedEditor]] = {"rect": Rect, "prune": Prune}
+NAMES = (*METHODS, *(f"{wrapper}-{method}" for wrapper in WRAPPERS for method in METHODS))
+"""What can be asked for: a method, or ``rect-`` or ``prune-`` before one."""
+
+
+def method_of(name: str) -> tuple[Method, Callable[..., WrappedEditor] | None]:
+    """The method, and what wraps it.
+
+    Raises:
+        ConfigError: no such method.
+    """
+    if name in WRAPPERS:
+        name = f"{name}-memit"
+    head, _, rest = name.partition("-")
+    wrapper = WRAPPERS.get(head)
+    method = METHODS.get(rest if wrapper else name)
+    if method is None:
+        raise ConfigError(f"no method {name!r}; there are {', '.join(METHODS)}, and rect-… and prune-… before each")
+    return method, wrapper
+
+
+def configured(name: str, model: Any, settings: Mapping[str, Any]) -> tuple[Any, list[str]]:
+    """The published configuration with ``settings`` in it, and the keys that mean nothing to it.
+
+    Raises:
+        ConfigError: no such method, or a value out of range or of another type.
+    """
+    method, wrapper = method_of(name)
+    config = method.defaults(model)
+    known = {field.name: getattr(config, field.name) for field in fields(config)}
+    given = dict(settings)
+    if "layers" in given and "layer" in known and "layer" not in given:
+        layers = given.pop("layers")
+        if not isinstance(layers, list | tuple) or len(layers) != 1:
+            raise ConfigError(f"{name} edits one layer, got layers {layers}")
+        given["layer"] = layers[0]
+    for own in ("keep", "reduce") if wrapper else ():
+        given.pop(own, None)
+    chosen = {key: _typed(key, value, known[key]) for key, value in given.items() if key in known}
+    return replace(config, **chosen), [key for key in given if key not in known]
+
+
+def _typed(key: str, value: Any, default: Any) -> Any:
+    """``value`` in the type of the field; a number where JSON had one."""
+    if key == "layers":
+        if not isinstance(value, list | tuple) or not all(type(v) is int for v in value):
+            raise ConfigError(f"layers must be a list of whole numbers, got {value!r}")
+        return tuple(value)
+    if value is None or key in ("norm_constraint", "batch_size"):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ConfigError(f"{key} must be a number or null, got {value!r}")
+        return value
+    if isinstance(default, bool) or isinstance(default, str):
+        if type(value) is not type(default):
+            raise ConfigError(f"{key} must be {type(default).__name__}, got {value!r}")
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{key} must be a number, got {value!r}")
+    return float(value) if isinstance(default, float) else value
+
+
+def build_editor(
+    name: str,
+    model: Any,
+    tokenizer: Any,
+    config: Any,
+    *,
+    moments: Any = None,
+    templates: Templates | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> WeightEditor | WrappedEditor:
+    """An editor by name.
+
+    Args:
+        config: from ``configured``.
+        moments: layer → second moment, for the methods that need them.
+        templates: context templates; None samples them.
+        settings: where RECT's ``keep`` and PRUNE's ``reduce`` stand.
+    """
+    method, wrapper = method_of(name)
+    host: WeightEditor
+    if method.needs_moments:
+        if moments is None:
+            raise ConfigError(f"{name} needs second moments of the model's keys; give texts with --corpus")
+        host = method.kind(model, tokenizer, config, moments, templates=templates)
+    else:
+        host = method.kind(model, tokenizer, config)
+    if wrapper is None:
+        return host
+    own = "keep" if wrapper is Rect else "reduce"
+    return wrapper(host, **({own: settings[own]} if settings and own in settings else {}))
+
+
+def layers_of(config: Any) -> tuple[int, ...]:
+    """The layers whose second moments a configuration needs."""
+    return config.edited_layers if hasattr(config, "edited_layers") else (config.layer,)

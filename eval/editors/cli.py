@@ -1,0 +1,231 @@
+"""``scr eval edit`` and ``scr eval moments``: weight editors from the command line.
+
+Commands for ``eval.cli``'s group; torch is loaded when one of them runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from memory_store.errors import ConfigError
+from scr.cli.options import Command, Session, pass_session
+
+if TYPE_CHECKING:
+    from eval.editors.anatomy import Anatomy
+    from eval.editors.moments import SecondMoment
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_CACHE = click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for second moments (default: scr/moments in the user's cache folder).",
+)
+
+
+@click.command(
+    "edit",
+    cls=Command,
+    short_help="Write edits into a model's weights by a published method.",
+    examples="""
+        scr eval edit -m gpt2-xl --method memit --edits edits.jsonl --corpus texts.json --save-deltas d.safetensors
+        scr eval edit -m ./model --method alphaedit --edits edits.jsonl --corpus texts.txt --batch-size 100 \\
+            --config hparams.json --save-deltas d.safetensors --json
+        scr eval edit -m ./model --method prune-memit --edits edits.jsonl --corpus texts.txt --save-deltas d.safetensors
+    """,
+)
+@click.option("--method", required=True, help="memit, rome, alphaedit, … or rect-… and prune-… before one.")
+@click.option("--edits", type=_FILE, required=True, help="JSON Lines or a JSON list: prompt, subject, target_new.")
+@click.option("--config", type=_FILE, help="JSON: settings by their own names, over the published ones.")
+@click.option("--templates", type=_FILE, help="JSON: frozen context templates, in groups.")
+@click.option("--corpus", type=_FILE, help="Texts for second moments: a JSON list, or one a line.")
+@click.option("--batch-size", type=click.IntRange(1), help="Edits written together; all of them where left out.")
+@click.option(
+    "--save-deltas",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The changes, as safetensors under the parameters' own names.",
+)
+@_CACHE
+@pass_session
+def edit(
+    session: Session,
+    method: str,
+    edits: Path,
+    config: Path | None,
+    templates: Path | None,
+    corpus: Path | None,
+    batch_size: int | None,
+    save_deltas: Path,
+    cache: Path | None,
+) -> None:
+    """Write edits into a model and save what changed. The model's own files are not touched.
+
+    Interrupted, it loses at most one batch: the same command goes on.
+    """
+    from eval.editors.anatomy import dissect
+    from eval.editors.build import build_editor, configured, layers_of, method_of
+    from eval.editors.sweep import read_corpus, read_edits, sweep
+    from eval.editors.templates import load_templates
+    from scr.language_model import load_model
+
+    needs_moments = method_of(method)[0].needs_moments
+    settings = read_settings(config)
+    wanted = read_edits(edits)
+    if needs_moments and corpus is None:
+        raise ConfigError(f"{method} needs second moments of the model's keys; give texts with --corpus")
+    frozen = load_templates(templates) if templates is not None else None
+    given = session.settings
+    model, tokenizer = load_model(given.model, offline=given.offline, device=given.device)
+    chosen, unknown = configured(method, model, settings)
+    if unknown:
+        session.warn(f"{method} has no setting {', '.join(sorted(unknown))}; left out of account")
+    moments = None
+    if needs_moments and corpus is not None:
+        moments = _moments(session, dissect(model), tokenizer, read_corpus(corpus), layers_of(chosen), cache)
+    editor = build_editor(method, model, tokenizer, chosen, moments=moments, templates=frozen, settings=settings)
+    run = {"method": method, "config": asdict(chosen), "settings": settings, "templates": frozen}
+    with editor:
+        done = sweep(editor, wanted, save_deltas, batch_size=batch_size, run=run, progress=_meter(session, "edits"))
+        norms = {name: float(delta.norm()) for name, delta in editor.weights.deltas.items()}
+    result: dict[str, Any] = {
+        "method": method,
+        "edits": done.edits,
+        "batches": done.batches,
+        "resumed_edits": done.resumed,
+        "seconds": round(done.seconds, 3),
+        "deltas": str(save_deltas),
+        "norms": norms,
+        "config": asdict(chosen),
+        "ignored": sorted(unknown),
+    }
+    session.print("scr.eval.edit/1", result, lambda: _as_text(result))
+
+
+@click.command(
+    "moments",
+    cls=Command,
+    short_help="Second moments of a model's keys, which weight editors spare.",
+    examples="""
+        scr eval moments -m ./model --corpus texts.txt --layers 3,4,5
+        scr eval moments -m gpt2-xl --corpus texts.json --method memit --json
+    """,
+)
+@click.option("--corpus", type=_FILE, required=True, help="A JSON list of texts, or one a line.")
+@click.option("--layers", help="Numbers of blocks, such as 3,4,5.")
+@click.option("--method", help="Instead of --layers: those that this method edits by default.")
+@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Texts at once.")
+@_CACHE
+@pass_session
+def moments(
+    session: Session, corpus: Path, layers: str | None, method: str | None, batch_size: int, cache: Path | None
+) -> None:
+    """Compute E[k k'] over a corpus and keep it for ``scr eval edit``. Goes on where it was interrupted."""
+    from eval.editors.anatomy import dissect
+    from eval.editors.build import configured, layers_of
+    from eval.editors.sweep import read_corpus
+    from scr.language_model import load_model
+
+    if (layers is None) == (method is None):
+        raise ConfigError("give either --layers or --method")
+    texts = read_corpus(corpus)
+    given = session.settings
+    model, tokenizer = load_model(given.model, offline=given.offline, device=given.device)
+    numbers = _numbers(layers) if layers is not None else layers_of(configured(method or "", model, {})[0])
+    found = _moments(session, dissect(model), tokenizer, texts, numbers, cache, batch_size)
+    folder = cache or default_cache()
+    rows = [
+        {
+            "layer": layer,
+            "tokens": m.key.tokens,
+            "trace": float(m.matrix.trace()),
+            "file": str(folder / m.key.file_name),
+        }
+        for layer, m in found.items()
+    ]
+    session.print(
+        "scr.eval.moments/1",
+        {"moments": rows},
+        lambda: "\n".join(
+            f"layer {r['layer']}: {r['tokens']} tokens, trace {r['trace']:.6g}, {r['file']}" for r in rows
+        ),
+    )
+
+
+def read_settings(path: Path | None) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if path is None:
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read settings from {path}: {error}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path} must hold one JSON object")
+    return found
+
+
+def default_cache() -> Path:
+    """``scr/moments`` in the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scr" / "moments"
+
+
+def _moments(
+    session: Session,
+    anatomy: Anatomy,
+    tokenizer: Any,
+    texts: list[str],
+    layers: tuple[int, ...],
+    cache: Path | None,
+    batch_size: int = 32,
+) -> dict[int, SecondMoment]:
+    from eval.editors.moments import second_moments
+
+    folder = cache or default_cache()
+    meter = _meter(session, "texts")
+    return second_moments(anatomy, tokenizer, texts, layers, batch_size=batch_size, cache=folder, progress=meter)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"--layers takes numbers with commas between them, got {text!r}") from error
+
+
+def _meter(session: Session, what: str) -> Callable[[int, int], None]:
+    """Says every few seconds how far it is and how long it may take still."""
+    started = last = time.monotonic()
+    first: int | None = None
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last, first
+        now = time.monotonic()
+        first = done if first is None else first
+        if now - last < 3 or done <= first:
+            return
+        last = now
+        left = (now - started) / (done - first) * (total - done)
+        session.say(f"{what}: {done} of {total}, about {left:.0f} s left")
+
+    return tell
+
+
+def _as_text(result: dict[str, Any]) -> str:
+    lines = [f"{result['edits']} edits by {result['method']} in {result['batches']} batches, {result['seconds']:.1f} s"]
+    lines += [f"  {name}: norm {norm:.4g}" for name, norm in result["norms"].items()]
+    return "\n".join([*lines, f"written to {result['deltas']}"])
+
+
+__all__ = ["default_cache", "edit", "moments", "read_settings"]
