@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memory_store.edit import DEFAULT_NAMESPACE, Edit, PutResult
-from memory_store.errors import ConfigError, ScrError
+from memory_store.errors import ConfigError, ConflictError, ScrError
 from memory_store.store import EditStore
 from scr.prompting import facts_block
 from scr.protocols import Answer, Decision, Encoder, Judged, LanguageModel, Route, ScopeClassifier
@@ -63,7 +63,7 @@ class RetrievalEditor:
         """How many candidates below the threshold an answer names; they may tell of other facts, so none here."""
         self.special_tokens: Sequence[str] = ()
         """Control tokens of the model that reads the facts, beyond the shapes that are always defused."""
-        self._mine: dict[tuple[str, str], None] = {}
+        self._batches: list[int] = []
 
     def edit(self, edits: Sequence[Edit], *, actor: str | None = None, dry_run: bool = False) -> list[PutResult]:
         """Store edits under the keys of their statement and of their prompt; one batch, one transaction."""
@@ -75,10 +75,7 @@ class RetrievalEditor:
             actor=actor,
             dry_run=dry_run,
         )
-        if not dry_run:
-            self._mine |= {
-                (r.edit.namespace, r.edit.edit_id): None for r in results if r.status in ("added", "superseded")
-            }
+        self._batches += sorted({result.batch for result in results if result.batch})
         return results
 
     def forget(self, edit_ids: Sequence[str], *, namespace: str | None = None, actor: str | None = None) -> None:
@@ -88,9 +85,10 @@ class RetrievalEditor:
             EditNotFoundError: an id is not live in the namespace.
         """
         namespace = namespace or self.namespace
+        if not edit_ids:
+            return
         self.store.forget(edit_ids, namespace=namespace, actor=actor)
-        for edit_id in edit_ids:
-            self._mine.pop((namespace, edit_id), None)
+        self._batches.append(self.store.log(limit=1, namespace=namespace, edit_id=edit_ids[0])[0].batch)
 
     def decide(
         self, queries: Sequence[str], *, namespace: str | None = None, as_of: str | None = None
@@ -174,9 +172,20 @@ class RetrievalEditor:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Forget what this editor added; the base answers as before."""
-        for namespace in {namespace for namespace, _ in self._mine}:
-            self.forget([i for where, i in list(self._mine) if where == namespace], namespace=namespace)
+        """Take back what this editor wrote, the last batch first; what that had replaced holds again.
+
+        Raises:
+            ConflictError: others have since written on top of it, and no other error is on its way; that part stays.
+        """
+        kept = []
+        while self._batches:
+            try:
+                self.store.revert(self._batches.pop())
+            except ConflictError as error:
+                logger.warning("left as it is: %s", error)
+                kept.append(error)
+        if kept and exc[:1] in ((), (None,)):
+            raise kept[0]
 
 
 def last_user_turn(messages: Sequence[Message]) -> tuple[int, str]:

@@ -403,6 +403,20 @@ def test_leaving_the_context_manager_undoes_what_it_added(edited: Make, france: 
     assert m.ask("Who wrote Hamlet?", max_new_tokens=1).route == "context"
 
 
+def test_leaving_the_context_manager_brings_back_what_it_replaced_and_what_it_forgot(
+    edited: Make, france: Edit
+) -> None:
+    from dataclasses import replace
+
+    m = edited("llama")
+    m.edit([france, Edit(edit_id="desk", subject="Desk", statement="The Desk is open.")])
+    with edited("llama", store=m.store) as other:
+        other.edit(replace(france, edit_id="nice", target_new="Nice", statement="The capital of France is Nice."))
+        other.forget("desk")
+        assert [e.edit_id for e in m.store.edits()] == ["nice"]
+    assert [e.edit_id for e in m.store.edits()] == ["france", "desk"]
+
+
 def test_log_likelihood_reads_the_fact_where_one_governs(edited: Make, france: Edit) -> None:
     m = edited("llama")
     m.edit(france)
