@@ -14,6 +14,7 @@ from eval.editors.come import Come, ComeConfig
 from eval.editors.emmet import Emmet, EmmetConfig
 from eval.editors.errors import ConfigError
 from eval.editors.fine_tune import FineTune, ft_l, ft_m, locft_bf
+from eval.editors.grace import Grace, GraceConfig
 from eval.editors.memit import Memit, MemitConfig
 from eval.editors.nse import Nse, NseConfig
 from eval.editors.prune import Prune
@@ -31,6 +32,8 @@ class Method:
     """Model to the published configuration."""
     kind: Any
     needs_moments: bool = True
+    writes_weights: bool = True
+    """Whether there are changes for RECT and PRUNE to reshape."""
 
 
 METHODS: dict[str, Method] = {
@@ -43,9 +46,10 @@ METHODS: dict[str, Method] = {
     "ft-l": Method(ft_l, FineTune, needs_moments=False),
     "ft-m": Method(ft_m, FineTune, needs_moments=False),
     "locft-bf": Method(locft_bf, FineTune, needs_moments=False),
+    "grace": Method(GraceConfig.published, Grace, needs_moments=False, writes_weights=False),
 }
 WRAPPERS: dict[str, Callable[..., WrappedEditor]] = {"rect": Rect, "prune": Prune}
-NAMES = (*METHODS, *(f"{wrapper}-{method}" for wrapper in WRAPPERS for method in METHODS))
+NAMES = (*METHODS, *(f"{wrapper}-{name}" for wrapper in WRAPPERS for name, m in METHODS.items() if m.writes_weights))
 """What can be asked for: a method, or ``rect-`` or ``prune-`` before one."""
 
 
@@ -60,7 +64,7 @@ def method_of(name: str) -> tuple[Method, Callable[..., WrappedEditor] | None]:
     head, _, rest = name.partition("-")
     wrapper = WRAPPERS.get(head)
     method = METHODS.get(rest if wrapper else name)
-    if method is None:
+    if method is None or (wrapper is not None and not method.writes_weights):
         raise ConfigError(f"no method {name!r}; there are {', '.join(METHODS)}, and rect-… and prune-… before each")
     return method, wrapper
 

@@ -104,10 +104,26 @@ def test_settings_go_by_name_and_unknown_ones_are_named(make_model: Any) -> None
     for name, bad in [("memit", {"v_lr": "fast"}), ("memit", {"layers": 3}), ("rome", {"layers": [1, 2]})]:
         with pytest.raises(ConfigError):
             configured(name, model, bad)
-    with pytest.raises(ConfigError, match="no method 'mend'"):
-        configured("mend", model, {})
+    for name in ("mend", "prune-grace"):
+        with pytest.raises(ConfigError, match=f"no method '{name}'"):
+            configured(name, model, {})
     for name in NAMES:
         method_of(name)
+
+
+def test_a_codebook_survives_an_interruption_too(
+    make_model: Any, tokenizer: Any, edits: list[Edit], tmp_path: Path
+) -> None:
+    model = make_model()
+    config, _ = configured("grace", model, {"layer": 1, "radius": 0.1, "num_steps": 1})
+    first, second = (build_editor("grace", model, tokenizer, config) for _ in range(2))
+    with first, second:
+        first.edit(edits[:2])
+        second.resume([edits[:2]], first.full_deltas, first.state)
+        assert second.edits == first.edits
+        assert all(torch.equal(second.state[name], value) for name, value in first.state.items())
+        first.save_deltas(tmp_path / "book.safetensors")
+    assert set(read_deltas(tmp_path / "book.safetensors")) == {"keys", "values", "radii", "targets"}
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"prompt": "a", "subject": "a"}', "[3]", '{"prompt": 1}'])
