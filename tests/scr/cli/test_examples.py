@@ -9,6 +9,7 @@ import click
 import pytest
 from click.testing import Result
 
+from memory_store.store import EditStore
 from scr.cli.app import cli
 from scr.cli.options import Command, Group
 
@@ -44,7 +45,10 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert CliRunner().invoke(cli, ["add", fact, "--id", edit_id, "-s", str(store)]).exit_code == 0
             in_team = ["add", fact, "--tag", "buildings", "-n", "team-a", "-s", str(store)]
             assert CliRunner().invoke(cli, in_team).exit_code == 0
-    return store
+    copy = store.with_name("copy.scr")  # one file with everything: the other may still have its write-ahead log
+    with EditStore.open(store) as opened:
+        opened.backup(copy)
+    return copy
 
 
 @pytest.mark.parametrize(("name", "line"), [pytest.param(*e, id=e[1][:60]) for e in examples()])
