@@ -432,7 +432,6 @@ NAMES: tuple[str, ...] = (
     "cos_relation",
     "cos_relation_crop",
     "cos_relation_best",
-    "cos_relation_learnt",
     "relation_overlap",
     "relation_missing",
     "relation_missing_max",
@@ -565,8 +564,8 @@ def evidence(
 
     Args:
         pairs: one for each candidate.
-        cosines: shape (candidates, 6): query with statement, query with prompt, clause with prompt, relation with
-            relation, crop with relation, learnt relation similarity; NaN where there is no such text.
+        cosines: shape (candidates, 5): query with statement, query with prompt, clause with prompt, relation with
+            relation, crop with relation; NaN where there is no such text.
         weigh: how much each word says.
     """
     rows = np.array([_alone(p, c, weigh) for p, c in zip(pairs, cosines, strict=True)], np.float64)
@@ -627,7 +626,6 @@ def _alone(pair: Pair, cosines: NDArray[np.float64], weigh: WordWeights) -> list
         float(cosines[3]),
         float(cosines[4]),
         float(np.fmax(cosines[3], cosines[4])),
-        float(cosines[5]),
         w_shared / total if total else 1.0,
         sum(missing),
         max(missing, default=0.0),

@@ -167,7 +167,7 @@ class EvidenceGatherer:
     def _rows(
         self, text: str, pairs: Sequence[Pair], scores: Sequence[tuple[float, float]], keys: dict[str, Keys]
     ) -> Matrix:
-        cosines = np.full((len(pairs), 6), np.nan)
+        cosines = np.full((len(pairs), 5), np.nan)
         for row, (pair, (statement, prompt)) in enumerate(zip(pairs, scores, strict=True)):
             edit_relation = keys[pair.edit.relation]
             cosines[row, 0] = statement

@@ -121,6 +121,8 @@ def tabulate(corpora: Sequence[Corpus], encoder: Encoder, weights: Weights) -> T
                 groups.join(about[-1], f"text {q.text}")
                 for g in gold_subjects:
                     groups.join(about[-1], g)
+        if len(corpus.edits) < 100:
+            continue
         _log.info(
             "%s: %d edits, %d queries, %d rows so far", corpus.name, len(corpus.edits), len(corpus.queries), len(label)
         )
@@ -312,11 +314,10 @@ def figures(
 ) -> Figures:
     """Score the chosen queries as the scope benchmark does: the top decided edit counts."""
     limit = np.broadcast_to(np.asarray(threshold, np.float64), len(table.queries))
+    fires = np.flatnonzero(chosen[table.query] & (probability >= limit[table.query]))
     top: dict[int, int] = {}
-    for row in np.argsort(-probability, kind="stable").tolist():
-        asked = int(table.query[row])
-        if chosen[asked] and probability[row] >= limit[asked]:
-            top.setdefault(asked, row)
+    for row in fires[np.argsort(-probability[fires], kind="stable")].tolist():
+        top.setdefault(int(table.query[row]), row)
     right: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for i in np.flatnonzero(chosen).tolist():
         q = table.queries[i]

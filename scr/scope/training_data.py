@@ -100,7 +100,58 @@ def all_corpora(folder: Path, *, seed: int) -> list[Corpus]:
     for number, corpus in enumerate(made):
         rng = random.Random(f"{seed}-{corpus.name}-{number}")
         corpus.queries += [q for q in _generated(corpus, relations, lead_ins, rng) if rng.random() < _KEPT]
-    return made
+    small = [
+        memory
+        for corpus, count in zip(made, (700, 150, 250, 150, 400), strict=True)
+        for memory in _small_memories(corpus, count, random.Random(f"{seed}-small-{corpus.name}"))
+    ]
+    return made + small
+
+
+def _small_memories(corpus: Corpus, count: int, rng: random.Random) -> Iterator[Corpus]:
+    """Memories of one to twelve edits, as most users have: there the nearest edit is often the wrong one.
+
+    Each is asked about one of its edits, about the same subject otherwise, and the questions of an edit that it does
+    not hold but that has the same wording.
+    """
+    of_edit: dict[str, list[Query]] = defaultdict(list)
+    of_subject: dict[str, list[Query]] = defaultdict(list)
+    unrelated = []
+    for q in corpus.queries:
+        if q.kind == "unrelated":
+            unrelated.append(q)
+        elif q.edit_ids and q.kind in IN_KINDS and len(q.edit_ids) == 1:
+            of_edit[min(q.edit_ids)].append(q)
+        elif not q.edit_ids and q.kind in OUT_KINDS and q.about:
+            of_subject[key_of(q.about)].append(q)
+    of_template: dict[str, list[Edit]] = defaultdict(list)
+    for e in corpus.edits:
+        of_template[_template(e)].append(e)
+    asked = [e for e in corpus.edits if of_edit[e.edit_id]]
+    for number in range(count):
+        edit = rng.choice(asked)
+        others = [rng.choice(corpus.edits) for _ in range(rng.choice((0, 1, 2, 4, 7, 11)))]
+        edits = list({e.edit_id: e for e in (edit, *others)}.values())
+        rng.shuffle(edits)
+        subjects = {key_of(e.subject) for e in edits}
+        mine = of_edit[edit.edit_id]
+        queries = rng.sample(mine, min(4, len(mine)))
+        about = of_subject[key_of(edit.subject) or key_of(edit.statement)]
+        queries += rng.sample(about, min(3, len(about)))
+        for _ in range(2):
+            stranger = rng.choice(of_template[_template(edit)] if rng.random() < 0.7 else asked)
+            if key_of(stranger.subject) not in subjects and of_edit[stranger.edit_id]:
+                q = rng.choice(of_edit[stranger.edit_id])
+                queries.append(replace(q, kind="neighbor", edit_ids=frozenset()))
+        if unrelated:
+            queries.append(rng.choice(unrelated))
+        yield Corpus(
+            f"small-{corpus.name}-{number}", edits, [replace(q, generated=True, weight=0.5 * q.weight) for q in queries]
+        )
+
+
+def _template(edit: Edit) -> str:
+    return edit.prompt.replace(edit.subject, "{}") if edit.subject else edit.source or ""
 
 
 def _scope_corpus(folder: Path) -> Corpus:

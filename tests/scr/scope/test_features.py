@@ -1,0 +1,184 @@
+"""Claims about the evidence that speaks for and against an edit."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory_store.edit import Edit
+from scr.scope.features import (
+    COLUMN,
+    NAMES,
+    WordWeights,
+    evidence,
+    find_subject,
+    pair_up,
+    parts,
+    read,
+    read_edit,
+    stem,
+    without,
+)
+
+WEIGH = WordWeights({"great": 5.0, "king": 5.0})
+FRANCE = Edit(
+    statement="The capital of France is Lyon.", prompt="The capital of France is", subject="France", target_new="Lyon"
+)
+
+
+def rows(query: str, *edits: Edit) -> np.ndarray:
+    pairs = [pair_up(query, e, WEIGH) for e in edits]
+    return evidence(pairs, np.full((len(pairs), 5), 0.5), WEIGH)
+
+
+def of(row: np.ndarray, name: str) -> float:
+    return float(row[COLUMN[name]])
+
+
+def test_words_lose_case_accents_and_possessives_but_keep_their_place() -> None:
+    words = read("Beyoncé’s HALO? Yes.")
+    assert words.words == ("beyonce", "halo", "yes")
+    assert [words.text[a:b] for a, b in zip(words.starts, words.ends, strict=True)] == ["Beyoncé", "HALO", "Yes"]
+    assert words.sentence == (0, 0, 1)
+    assert words.first == (True, False, True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("founded", "founder"), ("city", "cities"), ("plays", "play"), ("located", "location")]
+)
+def test_forms_of_a_word_share_a_stem(one: str, other: str) -> None:
+    assert stem(one) == stem(other)
+
+
+def test_a_subject_is_found_exactly_whatever_its_case_and_accents() -> None:
+    match = find_subject(read("who is kostermeyer?"), read("Köstermeyer").words, WEIGH)
+    assert match.exact and (match.start, match.end) == (2, 3)
+
+
+def test_the_last_mention_counts_because_a_lead_in_comes_first() -> None:
+    match = find_subject(read("France is big. Where is France"), read("France").words, WEIGH)
+    assert match.start == 5
+
+
+def test_a_longer_name_around_the_subject_is_seen() -> None:
+    singer = find_subject(read("Where was Whitney Houston born?"), read("Houston").words, WEIGH)
+    city = find_subject(read("Where is Houston?"), read("Houston").words, WEIGH)
+    assert singer.extra_capitals == 1
+    assert singer.precision == pytest.approx(0.5)
+    assert city.extra_capitals == 0
+
+
+def test_a_name_with_a_middle_name_covers_its_subject() -> None:
+    match = find_subject(read("The gender of Philip John Schuyler is"), read("Philip Schuyler").words, WEIGH)
+    assert not match.exact
+    assert match.coverage == 1.0
+    assert match.precision == pytest.approx(2 / 3)
+    assert (match.start, match.end) == (3, 6)
+
+
+def test_one_typing_slip_does_not_hide_a_name() -> None:
+    match = find_subject(read("capital of Germnay"), read("Germany").words, WEIGH)
+    assert match.coverage == 1.0 and not match.exact
+
+
+def test_another_name_is_not_found() -> None:
+    assert find_subject(read("What is the capital of Spain?"), read("France").words, WEIGH).coverage == 0.0
+
+
+def test_the_subject_is_taken_out_of_both_texts() -> None:
+    pair = pair_up("What is France's capital?", FRANCE, WEIGH)
+    assert pair.relation == "What is X's capital?"
+    assert read_edit(FRANCE).relation == "The capital of X is"
+    assert without(read("Who founded Acme Corp?"), 2, 4) == "Who founded X?"
+
+
+def test_a_lead_in_sentence_is_cut_off() -> None:
+    pair = pair_up("He died in 1707. The capital of France is", FRANCE, WEIGH)
+    assert pair.clause == "The capital of France is"
+
+
+def test_a_lead_in_without_a_full_stop_is_cropped() -> None:
+    edit = Edit(statement="Ann Lee works for CBS.", prompt="Ann Lee works for", subject="Ann Lee")
+    pair = pair_up("External links Category Moths of Europe Ann Lee, who works for", edit, WEIGH)
+    assert pair.crop == "X, who works for"
+
+
+def test_words_of_another_relation_are_left_over() -> None:
+    same, other = rows("What is the capital of France?", FRANCE)[0], rows("What is the currency of France?", FRANCE)[0]
+    assert of(same, "relation_overlap") == 1.0
+    assert of(other, "relation_overlap") == 0.0
+    assert of(other, "query_extra") > 0 and of(other, "relation_missing") > 0
+
+
+def test_a_foreign_name_beside_the_subject_is_counted() -> None:
+    assert of(rows("Is the capital of France like Oslo?", FRANCE)[0], "foreign_capitals") == 1
+    assert of(rows("Is the capital of France Lyon?", FRANCE)[0], "foreign_capitals") == 0
+
+
+def test_another_number_is_counted() -> None:
+    edit = Edit(statement="x", prompt="The winner of the 1980 election is", subject="1980 election")
+    assert of(rows("The winner of the 1984 election is", edit)[0], "foreign_numbers") == 1
+    assert of(rows("The winner of the 1984 election is", edit)[0], "numbers_missing") == 1
+    assert of(rows("The winner of the 1980 election is", edit)[0], "foreign_numbers") == 0
+
+
+def test_negation_on_one_side_only_is_seen() -> None:
+    assert of(rows("What is not the capital of France?", FRANCE)[0], "negation_differs") == 1
+    assert of(rows("What is the capital of France?", FRANCE)[0], "negation_differs") == 0
+
+
+def test_the_answer_in_the_question_is_seen() -> None:
+    assert of(rows("Is Lyon the capital of France?", FRANCE)[0], "target_in_query") == 1.0
+    assert of(rows("Is Nice the capital of France?", FRANCE)[0], "target_in_query") == 0.0
+
+
+def test_who_and_where_ask_for_different_things() -> None:
+    who = Edit(statement="x", prompt="Who founded Acme?", subject="Acme")
+    assert of(rows("Where is Acme?", who)[0], "asks_other") == 1
+    assert of(rows("Who is behind Acme?", who)[0], "asks_same") == 1
+
+
+def test_a_free_fact_has_no_evidence_on_its_subject() -> None:
+    row = rows("What is our refund window?", Edit(statement="Our refund window is 30 days."))[0]
+    assert np.isnan(of(row, "subject_coverage"))
+    assert of(row, "has_subject") == 0 and of(row, "has_prompt") == 0
+    assert of(row, "statement_cover") == 1.0
+
+
+def test_evidence_against_rivals_is_own_value_less_the_best_others() -> None:
+    germany = Edit(statement="x", prompt="The capital of Germany is", subject="Germany")
+    both = rows("What is the capital of France?", FRANCE, germany)
+    assert of(both[0], "rival_coverage") == 1.0
+    assert of(both[1], "rival_coverage") == -1.0
+    assert np.isnan(of(rows("What is the capital of France?", FRANCE)[0], "rival_coverage"))
+
+
+def test_the_order_of_candidates_changes_nothing() -> None:
+    germany = Edit(statement="x", prompt="The capital of Germany is", subject="Germany")
+    one = rows("What is the capital of France?", FRANCE, germany)
+    other = rows("What is the capital of France?", germany, FRANCE)
+    np.testing.assert_array_equal(one, other[::-1])
+
+
+@given(st.text(max_size=200), st.text(max_size=40), st.text(max_size=60), st.text(max_size=20))
+def test_no_text_is_too_strange(query: str, subject: str, prompt: str, target: str) -> None:
+    edit = Edit(statement=f"{prompt} {target}", subject=subject, prompt=prompt, target_new=target)
+    assert rows(query, edit).shape == (1, len(NAMES))
+    assert parts(query)
+
+
+def test_up_to_48_words_a_text_is_judged_whole() -> None:
+    text = "word " * 47 + "end."
+    assert parts(text) == [text]
+    assert len(parts("word " * 200)) > 1
+
+
+def test_a_long_text_is_judged_sentence_by_sentence() -> None:
+    text = "The weather was fine and nothing happened. " * 6 + "So much was new. What is the capital of France?"
+    pieces = parts(text)
+    assert "What is the capital of France?" in pieces
+    assert all(len(p.split()) <= 48 for p in pieces)
+
+
+def test_the_parts_of_ten_megabytes_are_few() -> None:
+    assert len(parts("It goes on and on and on. " * 400_000)) <= 64
