@@ -55,14 +55,21 @@ print("LOADED", sorted(loaded))
     assert done.stderr.count(" 0\n") == len(LIGHT) - 1
 
 
-def test_help_comes_within_a_third_of_a_second(tmp_path: Path) -> None:
-    times = []
+@pytest.mark.skipif(sys.platform == "win32", reason="no resource module there")
+def test_help_costs_less_than_half_a_second_of_processor_time() -> None:
+    import resource
+
+    def used() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    costs = []
     for _ in range(3):
-        started = time.perf_counter()
+        before = used()
         subprocess.run([sys.executable, "-m", "scr", "--help"], cwd=ROOT, check=True, capture_output=True)
-        times.append(time.perf_counter() - started)
-    # The limit is wide: the machine that runs the tests may be busy.
-    assert min(times) < 1.0
+        costs.append(used() - before)
+    # Not the clock on the wall: the machine that runs the tests may be busy.
+    assert min(costs) < 0.5, costs
 
 
 def test_every_command_is_in_the_help_with_a_help_page_and_examples(scr: Run) -> None:
