@@ -16,6 +16,7 @@ from typing import Any, Self
 from torch import Tensor
 
 from eval.editors.anatomy import Anatomy, dissect
+from eval.editors.replay import frozen
 from eval.editors.weights import EditedWeights
 from memory_store.edit import Edit, PutResult, PutStatus
 from memory_store.errors import EditNotFoundError
@@ -139,7 +140,8 @@ class WeightEditor(ABC):
     def _apply(self, batch: tuple[Edit, ...]) -> None:
         snapshot, state = self.weights.snapshot(), self._state()
         try:
-            self.write_batch(batch)
+            with frozen(self.model):
+                self.write_batch(batch)
         except BaseException:
             self.weights.rollback(snapshot)
             self._set_state(state)

@@ -133,41 +133,32 @@ class FineTune(WeightEditor):
             return torch.nn.functional.linear(hidden, weight.T if transposed else weight, bias)
 
         generator = torch.Generator().manual_seed(config.seed)
-        training = [m for m in self.model.modules() if m.training]
-        for m in training:
-            m.training = False
         tapes: dict[tuple[int, ...], tuple[Tape, Tensor, Tensor, Tensor]] = {}
-        try:
-            for _ in range(config.num_steps):
-                total = 0.0
-                for part in self._parts(len(batch), generator):
-                    if part not in tapes or config.breadth_first:
-                        found = self._recorded([batch[i] for i in part])
-                        if not config.breadth_first:
-                            tapes[part] = found
-                    else:
-                        found = tapes[part]
-                    loss = self._loss(module, project, *found)
-                    figure = float(loss.detach())
-                    if not abs(figure) < float("inf"):
-                        raise NumericalError(f"the training loss is {figure}; lower lr ({config.lr})")
-                    total += figure * len(part)
-                    if figure < ENOUGH:
-                        continue
-                    for value, gradient in zip(values, torch.autograd.grad(loss, values), strict=True):
-                        value.grad = gradient
-                    optimizer.step()
-                    if config.norm_constraint is not None:
-                        with torch.no_grad():
-                            for value, origin in zip(values, start, strict=True):
-                                value.copy_(
-                                    value.clamp(origin - config.norm_constraint, origin + config.norm_constraint)
-                                )
-                if total / len(batch) < ENOUGH:
-                    break
-        finally:
-            for m in training:
-                m.training = True
+        for _ in range(config.num_steps):
+            total = 0.0
+            for part in self._parts(len(batch), generator):
+                if part not in tapes or config.breadth_first:
+                    found = self._recorded([batch[i] for i in part])
+                    if not config.breadth_first:
+                        tapes[part] = found
+                else:
+                    found = tapes[part]
+                loss = self._loss(module, project, *found)
+                figure = float(loss.detach())
+                if not abs(figure) < float("inf"):
+                    raise NumericalError(f"the training loss is {figure}; lower lr ({config.lr})")
+                total += figure * len(part)
+                if figure < ENOUGH:
+                    continue
+                for value, gradient in zip(values, torch.autograd.grad(loss, values), strict=True):
+                    value.grad = gradient
+                optimizer.step()
+                if config.norm_constraint is not None:
+                    with torch.no_grad():
+                        for value, origin in zip(values, start, strict=True):
+                            value.copy_(value.clamp(origin - config.norm_constraint, origin + config.norm_constraint))
+            if total / len(batch) < ENOUGH:
+                break
         return [value.detach() for value in values]
 
     def _parts(self, count: int, generator: torch.Generator) -> Iterator[tuple[int, ...]]:

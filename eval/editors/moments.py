@@ -20,6 +20,7 @@ from torch import Tensor
 
 from eval.editors.anatomy import Anatomy
 from eval.editors.errors import ConfigError
+from eval.editors.replay import frozen
 
 logger = logging.getLogger("scr")
 
@@ -128,7 +129,8 @@ def second_moments(
         if cache is not None:
             wanted = "-".join(map(str, missing))
             partial = cache / f"{model[:16]}-{corpus[:12]}-{dtype}-{wanted}-{batch_size}.part.safetensors"
-        sums = _accumulate(anatomy, rows, missing, batch_size, partial, save_every, progress)
+        with frozen(anatomy.model):
+            sums = _accumulate(anatomy, rows, missing, batch_size, partial, save_every, progress)
         for layer in missing:
             found[layer] = SecondMoment(sums[layer] / keys[layer].tokens, keys[layer])
             if cache is not None:

@@ -122,13 +122,19 @@ def record(
     with torch.no_grad():
         if before:
             cache = PrefixCache([PrefixLayer() for _ in anatomy.blocks])
-            anatomy.body(
-                input_ids=ids[:, :before],
-                attention_mask=mask[:, :before],
-                position_ids=positions[:, :before],
-                past_key_values=cache,
-                use_cache=True,
-            )
+            tokens = mask[:, :before].reshape(-1).nonzero()[:, 0]
+            with contextlib.ExitStack() as stack:
+                # No MLP computes padding; of the last block only keys and values are wanted, so one token does there.
+                for mlp in anatomy.mlps:
+                    wanted = tokens[:1] if mlp is anatomy.mlps[-1] else tokens
+                    stack.enter_context(replaced_forward(mlp, packed(mlp.forward, wanted)))
+                anatomy.body(
+                    input_ids=ids[:, :before],
+                    attention_mask=mask[:, :before],
+                    position_ids=positions[:, :before],
+                    past_key_values=cache,
+                    use_cache=True,
+                )
             for layer in cache.layers:
                 layer.recording = False
         inputs: list[Tensor] = []
@@ -190,3 +196,45 @@ def replaced_forward(module: nn.Module, forward: Any) -> Iterator[None]:
             del module.__dict__["forward"]
         else:
             module.forward = previous
+
+
+def packed(original: Any, positions: Tensor, added: Tensor | None = None) -> Any:
+    """``original``, an MLP, on these positions of the flattened batch only; zeros elsewhere, which nobody reads.
+
+    ``added`` (rows, d_model) goes to position 0 of every row's output.
+    """
+
+    def forward(hidden: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if args or kwargs:
+            out: Tensor = original(hidden, *args, **kwargs)
+        else:
+            flat = hidden.reshape(-1, hidden.shape[-1])
+            some = original(flat[positions][None])[0]
+            out = some.new_zeros(flat.shape[0], some.shape[-1]).index_copy(0, positions, some)
+            out = out.reshape(*hidden.shape[:-1], some.shape[-1])
+        if added is not None:
+            # OPT flattens rows and tokens; the rows are those of what is added.
+            shaped = out.reshape(added.shape[0], -1, out.shape[-1])
+            touched = (shaped[:, 0].float() + added).to(out.dtype)
+            out = torch.cat([touched[:, None], shaped[:, 1:]], dim=1).reshape(out.shape)
+        return out
+
+    return forward
+
+
+@contextlib.contextmanager
+def frozen(model: Any) -> Iterator[None]:
+    """No parameter asks for a gradient, and dropout is off, inside the context."""
+    asking = [p for p in model.parameters() if p.requires_grad]
+    training = [m for m in model.modules() if m.training]
+    for parameter in asking:
+        parameter.requires_grad_(False)
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for parameter in asking:
+            parameter.requires_grad_(True)
+        for module in training:
+            module.training = True

@@ -17,16 +17,16 @@ head runs only where an answer is read; finished edits leave the batch. Each edi
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from eval.editors.anatomy import Anatomy
 from eval.editors.errors import ConfigError, NumericalError
-from eval.editors.replay import record, replaced_forward
+from eval.editors.replay import frozen, packed, record, replaced_forward
 from eval.editors.subjects import Request
 
 logger = logging.getLogger("scr")
@@ -110,7 +110,7 @@ def optimised_values(
     deltas = torch.empty_like(initial)
     losses: list[tuple[float, ...]] = [()] * len(requests)
     done = 0
-    with _frozen(anatomy.model):
+    with frozen(anatomy.model):
         for part in _batches(anatomy, requests, layer, batch_size):
             batch = _Batch(anatomy, [requests[i] for i in part], [divisors[i] for i in part], layer, at)
             found = batch.optimise(settings)
@@ -121,24 +121,6 @@ def optimised_values(
             if progress is not None:
                 progress(done, len(requests))
     return Values(initial, deltas, tuple(losses))
-
-
-@contextlib.contextmanager
-def _frozen(model: Any) -> Iterator[None]:
-    """No parameter asks for a gradient, and dropout is off, inside the context."""
-    asking = [p for p in model.parameters() if p.requires_grad]
-    training = [m for m in model.modules() if m.training]
-    for parameter in asking:
-        parameter.requires_grad_(False)
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for parameter in asking:
-            parameter.requires_grad_(True)
-        for module in training:
-            module.training = True
 
 
 def _batches(anatomy: Anatomy, requests: Sequence[Request], layer: int, batch_size: int | None) -> list[list[int]]:
@@ -315,7 +297,7 @@ class _Batch:
                 positions = torch.unique(wanted) if index == last else flat_valid
                 added = rows if self._at == "mlp" and index == self._layer else None
                 mlp = self._anatomy.mlps[index]
-                stack.enter_context(replaced_forward(mlp, _packed(mlp.forward, positions, added)))
+                stack.enter_context(replaced_forward(mlp, packed(mlp.forward, positions, added)))
                 for activation in self._activations[index]:
                     stack.enter_context(replaced_forward(activation, _gelu_tanh))
             out = self._tape.run(hidden, self._start, last)
@@ -352,27 +334,6 @@ class _Batch:
             raise NumericalError(
                 f"the edit {edit.prompt!r} → {edit.target_new!r} has a loss that is not finite; lower v_lr"
             )
-
-
-def _packed(original: Any, positions: Tensor, added: Tensor | None) -> Any:
-    """``original`` on these positions of the flattened batch; zeros elsewhere, which nobody reads."""
-
-    def forward(hidden: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if args or kwargs:
-            out: Tensor = original(hidden, *args, **kwargs)
-        else:
-            flat = hidden.reshape(-1, hidden.shape[-1])
-            some = original(flat[positions][None])[0]
-            out = some.new_zeros(flat.shape[0], some.shape[-1]).index_copy(0, positions, some)
-            out = out.reshape(*hidden.shape[:-1], some.shape[-1])
-        if added is not None:
-            # OPT flattens rows and tokens; the rows are those of what is added.
-            shaped = out.reshape(added.shape[0], -1, out.shape[-1])
-            touched = (shaped[:, 0].float() + added).to(out.dtype)
-            out = torch.cat([touched[:, None], shaped[:, 1:]], dim=1).reshape(out.shape)
-        return out
-
-    return forward
 
 
 def _gelu_tanh(hidden: Tensor) -> Tensor:
