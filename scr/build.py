@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from memory_store.errors import ConfigError
 from memory_store.store import EditStore
 from scr.config import Settings
-from scr.protocols import Encoder, LanguageModel, ScopeClassifier
 
 if TYPE_CHECKING:
     from scr.edited_model import EditedModel
     from scr.editor import RetrievalEditor
+    from scr.protocols import Encoder, LanguageModel, ScopeClassifier
 
 
 def open_store(settings: Settings, *, create: bool = True) -> EditStore:
@@ -22,9 +22,9 @@ def build_editor(
     settings: Settings,
     *,
     store: EditStore | None = None,
-    encoder: Encoder | None = None,
-    scope: ScopeClassifier | None = None,
-    model: LanguageModel | None = None,
+    encoder: "Encoder | None" = None,
+    scope: "ScopeClassifier | None" = None,
+    model: "LanguageModel | None" = None,
     near_misses: int = 0,
 ) -> "RetrievalEditor":
     """Store, encoder and scope decision; what is given is used, the rest is what ``settings`` name.
@@ -75,9 +75,15 @@ def build_model(settings: Settings, *, near_misses: int = 0) -> "EditedModel":
     if settings.offline:
         # Read by huggingface_hub when it is first imported, so it has to stand here before that.
         os.environ["HF_HUB_OFFLINE"] = "1"
+    from scr.encoder import load_encoder
+
+    # The store first: what is wrong with it is said before a large model is loaded.
+    encoder = load_encoder(settings.encoder, offline=settings.offline, device=settings.device)
+    store = EditStore.open(settings.store, encoder=encoder.fingerprint)
     from scr.edited_model import EditedModel
     from scr.language_model import HFLanguageModel, load_model
 
     model, tokenizer = load_model(settings.model, offline=settings.offline, device=settings.device)
-    editor = build_editor(settings, model=HFLanguageModel(model, tokenizer), near_misses=near_misses)
+    language_model = HFLanguageModel(model, tokenizer)
+    editor = build_editor(settings, store=store, encoder=encoder, model=language_model, near_misses=near_misses)
     return EditedModel(model, tokenizer, editor=editor)

@@ -17,7 +17,7 @@ from memory_store.edit import DEFAULT_NAMESPACE, Edit, PutResult
 from memory_store.errors import ConfigError, ConflictError, ScrError
 from memory_store.store import EditStore
 from scr.prompting import facts_block
-from scr.protocols import Answer, Decision, Encoder, Judged, LanguageModel, Route, ScopeClassifier
+from scr.protocols import Answer, Decision, Encoder, Judged, Keys, LanguageModel, Route, ScopeClassifier
 from scr.scope.fail_closed import FailClosed
 from scr.scope.recall import recall
 
@@ -67,14 +67,7 @@ class RetrievalEditor:
 
     def edit(self, edits: Sequence[Edit], *, actor: str | None = None, dry_run: bool = False) -> list[PutResult]:
         """Store edits under the keys of their statement and of their prompt; one batch, one transaction."""
-        statements = [e.statement for e in edits]
-        keys = self.encoder.encode(statements + [e.prompt or e.statement for e in edits])
-        results = self.store.put(
-            edits,
-            {"statement": keys[: len(edits)], "prompt": keys[len(edits) :]},
-            actor=actor,
-            dry_run=dry_run,
-        )
+        results = self.store.put(edits, keys_of(self.encoder, edits), actor=actor, dry_run=dry_run)
         self._batches += sorted({result.batch for result in results if result.batch})
         return results
 
@@ -186,6 +179,12 @@ class RetrievalEditor:
                 kept.append(error)
         if kept and exc[:1] in ((), (None,)):
             raise kept[0]
+
+
+def keys_of(encoder: Encoder, edits: Sequence[Edit]) -> dict[str, Keys]:
+    """The keys that an edit is found by: of its statement and of its prompt (a free fact's statement again)."""
+    keys = encoder.encode([e.statement for e in edits] + [e.prompt or e.statement for e in edits])
+    return {"statement": keys[: len(edits)], "prompt": keys[len(edits) :]}
 
 
 def last_user_turn(messages: Sequence[Message]) -> tuple[int, str]:

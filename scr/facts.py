@@ -63,8 +63,10 @@ def read_fact(
     found.update(overridden)
     if overridden and all(found.values()):
         committed = True
+    # Verbatim, the stored text is the answer itself, and the question no part of it.
+    verbatim_answer = answer.strip() if answer is not None and fields.get("verbatim") else None
     edit = Edit(
-        statement=parsed.statement,
+        statement=verbatim_answer or parsed.statement,
         subject=found["subject"],
         prompt=found["prompt"],
         target_new=found["target_new"],

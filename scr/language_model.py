@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from memory_store.errors import ConfigError, ModelUnavailableError
+from scr.hub import in_reach, needs_hub
 from scr.pocket import MODEL_DIR
 
 logger = logging.getLogger("scr")
@@ -31,9 +32,6 @@ def load_model(
     Raises:
         ModelUnavailableError: nothing loadable there; says where it looked and what to type next.
     """
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     where = os.fspath(name) if name is not None else str(MODEL_DIR)
     local = Path(where).expanduser()
     if local.is_dir():
@@ -46,7 +44,10 @@ def load_model(
         raise ModelUnavailableError(f"no model folder at {where}; check -m/--model or SCR_MODEL")
     elif not where.strip():
         raise ConfigError("the model's name is empty; give a Hugging Face name or a folder, or leave -m out")
-    offline = bool(options.pop("local_files_only", offline))
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    offline = bool(options.pop("local_files_only", offline)) or (needs_hub(where, "hash") and not in_reach())
     shared = {
         k: options[k] for k in ("revision", "token", "cache_dir", "subfolder", "trust_remote_code") if k in options
     }

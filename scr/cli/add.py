@@ -115,9 +115,6 @@ def _read(sentence: str | None, given: dict[str, Any], where: str = "") -> "Read
         reading = read_fact(sentence, **given)
     except InvalidEditError as error:
         raise InvalidEditError(f"{where}{error}") from error
-    if reading.edit.verbatim and "answer" in given:
-        # The stored text is the answer, so the question is no part of it.
-        reading = replace(reading, edit=replace(reading.edit, statement=given["answer"].strip()))
     validated(reading.edit, where)
     return reading
 

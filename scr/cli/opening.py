@@ -90,7 +90,7 @@ def open_editor(session: Session, settings: "Settings") -> "RetrievalEditor":
 
 def within_reach(session: Session, settings: "Settings", *, with_model: bool = False) -> "Settings":
     """``settings``, offline where a hub would be asked and does not answer."""
-    from scr.cli.hub import in_reach, needs_hub
+    from scr.hub import in_reach, needs_hub
 
     offline = settings.offline or bool(os.environ.get("HF_HUB_OFFLINE"))
     if offline or not needs_hub(settings.model if with_model else None, settings.encoder) or in_reach():

@@ -1,7 +1,6 @@
 """``scr store``: the file that holds the memory."""
 
 import os
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +23,7 @@ from scr.cli.output import fields, one_line, table
 from scr.cli.text import checked
 
 if TYPE_CHECKING:
-    from memory_store.edit import Edit
     from memory_store.store import EditStore
-    from scr.protocols import Keys
 
 CHECK_FAILED = 5
 
@@ -158,6 +155,7 @@ def backup(session: Session, file: str) -> None:
 @pass_session
 def reindex(session: Session, encoder: str | None) -> None:
     """Give every fact new keys: after a change of encoder, or where keys are missing."""
+    from scr.editor import keys_of
     from scr.encoder import load_encoder
 
     if encoder is not None:
@@ -171,14 +169,8 @@ def reindex(session: Session, encoder: str | None) -> None:
         used = load_encoder(encoder, offline=settings.offline, device=settings.device)
     before, head = opened.encoder, opened.head()
 
-    def encode(edits: "Sequence[Edit]") -> "Mapping[str, Keys]":
-        return {
-            "statement": used.encode([e.statement for e in edits]),
-            "prompt": used.encode([e.prompt or e.statement for e in edits]),
-        }
-
     with progress_bar(session, "encode", "fact") as show:
-        count = opened.reindex(used.fingerprint, encode, actor=user(), progress=show)
+        count = opened.reindex(used.fingerprint, lambda edits: keys_of(used, edits), actor=user(), progress=show)
     session.print(
         "scr.store.reindex/1",
         {"versions": count, "from": before, "to": used.fingerprint, "head_before": head},
