@@ -26,7 +26,8 @@ class Event:
     """UTC; strictly later than the batch before."""
     actor: str | None
     kind: str
-    """``put``, ``forget``, ``undo``, ``redo``, ``purge``, or what a caller recorded, such as ``apply``."""
+    """One of the store's own (``put``, ``forget``, ``undo``, ``redo``, ``purge``, ``reindex``, ``import``), or what a
+    caller recorded, such as ``apply``."""
     batch: int
     """All events of one call share it."""
     namespace: str

@@ -116,6 +116,7 @@ class EditStore:
         *,
         actor: str | None = None,
         dry_run: bool = False,
+        imported: Mapping[str, Any] | None = None,
     ) -> list[PutResult]:
         """Store edits, all in one transaction; a failure leaves the store as it was.
 
@@ -123,6 +124,7 @@ class EditStore:
             keys: kind (``statement``, ``prompt``) to unit rows, shape (len(edits), d_key).
             actor: who writes, for edits that do not say.
             dry_run: return what would happen and keep nothing.
+            imported: of which file these are a part; kept in the log beside them, as an ``import`` event.
 
         Returns:
             For each edit what became of it, and the batch to give to ``revert``; a conflict is reported, not raised,
@@ -152,6 +154,8 @@ class EditStore:
                     for kind, rows in blobs.items():
                         self._db.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", (row, kind, rows[number]))
                 results.append(result if row is None or dry_run else replace(result, batch=batch.number))
+            if imported is not None:
+                batch.event("import", edits[0].namespace if edits else DEFAULT_NAMESPACE, dict(imported))
         return results
 
     def _put_one(
@@ -316,7 +320,7 @@ class EditStore:
         actor: str | None = None,
     ) -> None:
         """Append an event of the caller's own kind, such as ``apply``, ``deny``, ``allow`` or ``calibration``."""
-        if kind in ("put", "forget", "undo", "redo", "purge", "reindex"):
+        if kind in ("put", "forget", "undo", "redo", "purge", "reindex", "import"):
             raise ConfigError(f"event kind {kind!r} is the store's own; use another name")
         with self._batch(actor) as batch:
             stored = None if edit_id is None else self._versions.found(namespace, edit_id)

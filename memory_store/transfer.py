@@ -1,22 +1,35 @@
-"""How do edits leave and enter as text? JSON Lines: one edit a line, under the names that ``Edit`` has.
+"""How do edits leave and enter as text? JSON Lines, JSON arrays and CSV, under the names that ``Edit`` has.
 
-A bad line is reported with its number and costs no other line.
+A bad line is reported with its number and costs no other line. JSON Lines give back every field exactly; in CSV a cell
+cannot tell empty from absent.
 """
 
+import csv
+import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import Any
+from typing import Any, BinaryIO, get_args
 
-from memory_store.edit import Edit
-from memory_store.errors import InvalidEditError
+from memory_store.edit import Edit, Status
+from memory_store.errors import ConfigError, InvalidEditError
+from memory_store.foreign import FORMATS, edits_of, format_of
 from memory_store.validation import validated
 
 LONGEST_LINE = 1_000_000
-"""Characters; a longer line cannot be one edit."""
+"""Bytes; a longer line cannot be one edit."""
+LONGEST_ARRAY = 512_000_000
+"""Bytes; a JSON array is read as a whole."""
+MOST_LINES_IN_A_ROW = 500
+"""A quoted cell that runs on longer than this was never closed."""
+KINDS = ("auto", "jsonl", "csv", *FORMATS)
 
 _DEFAULTS = {field.name: field.default for field in fields(Edit)}
 _LISTS = ("aliases", "tags")
+_CLOSED: tuple[Status, ...] = ("forgotten", "undone")
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +42,65 @@ class Line:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one record of a file holds: its edits, or why it holds none."""
+
+    number: int
+    """Of the line on which it begins; the first line is 1."""
+    edits: tuple[Edit, ...] = ()
+    error: str = ""
+
+
+# -- out ---------------------------------------------------------------------------------------------------------------
+
+
 def to_lines(edits: Iterable[Edit]) -> Iterator[str]:
     """Yield one line for each edit, without its end; what has its default value is left out.
 
     >>> list(to_lines([Edit(statement="The capital of France is Lyon.", subject="France", edit_id="a")]))
     ['{"statement": "The capital of France is Lyon.", "subject": "France", "edit_id": "a"}']
     """
-    for edit in edits:
-        record = {name: getattr(edit, name) for name in _DEFAULTS}
-        kept = {name: value for name, value in record.items() if value != _default(name)}
-        yield json.dumps(kept, ensure_ascii=False)
+    return records_to_lines(map(to_record, edits))
+
+
+def to_record(edit: Edit) -> dict[str, Any]:
+    """Return the fields of an edit that say something, under their names."""
+    record = {name: getattr(edit, name) for name in _DEFAULTS}
+    return {name: value for name, value in record.items() if value != _default(name)}
+
+
+def records_to_lines(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for record in records:
+        yield json.dumps(record, ensure_ascii=False)
+
+
+def records_to_csv(records: Iterable[Mapping[str, Any]], more_columns: Sequence[str] = ()) -> Iterator[str]:
+    """Yield a header and then one row for each record, without their ends; lists are joined by ``; ``."""
+    columns = [*_DEFAULTS, *more_columns]
+    yield _csv_row(columns)
+    for record in records:
+        yield _csv_row([_cell(record.get(column)) for column in columns])
+
+
+def _csv_row(cells: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None or value is False:
+        return ""
+    if value is True:
+        return "true"
+    if isinstance(value, str):
+        return value
+    joined = "; ".join(value)
+    return joined if tuple(_split(joined)) == tuple(value) else json.dumps(value, ensure_ascii=False)
+
+
+# -- in ----------------------------------------------------------------------------------------------------------------
 
 
 def from_lines(lines: Iterable[str | bytes]) -> Iterator[Line]:
@@ -47,9 +109,203 @@ def from_lines(lines: Iterable[str | bytes]) -> Iterator[Line]:
         try:
             text = _decoded(raw).strip().removeprefix("\ufeff")
             if text:
-                yield Line(number, _edit(text))
+                yield Line(number, edit_from(_record(text)))
         except InvalidEditError as error:
             yield Line(number, error=f"line {number}: {error}")
+
+
+def read_rows(file: BinaryIO, kind: str = "auto") -> Iterator[Row]:
+    """Yield what a file holds, row by row, whatever of JSON Lines, a JSON array or CSV it is.
+
+    Args:
+        file: at its beginning, seekable.
+        kind: one of ``KINDS``; ``auto`` looks at the file, and at each record.
+
+    Raises:
+        ConfigError: the file as a whole cannot be read: another encoding, no rows, or a header that makes no sense.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"format {kind!r} is not known; choose one of {', '.join(KINDS)}")
+    head = file.read(4096)
+    file.seek(0)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
+        what = "UTF-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "no text (it holds NUL bytes)"
+        raise ConfigError(f"the file is {what}; save it as UTF-8 (in a spreadsheet: CSV UTF-8)")
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not start:
+        raise ConfigError("the file is empty; wanted one fact a row")
+    if kind == "csv" or (kind != "jsonl" and not start.startswith((b"{", b"["))):
+        return _csv_rows(file, kind)
+    if start.startswith(b"["):
+        return _array_rows(file, kind)
+    return _json_rows(file, kind)
+
+
+def _json_rows(file: BinaryIO, kind: str) -> Iterator[Row]:
+    for number, raw in _lines(file):
+        try:
+            text = _decoded(raw).strip().removeprefix("\ufeff")
+            if text:
+                yield Row(number, _edits(_record(text), kind))
+        except InvalidEditError as error:
+            yield Row(number, error=f"line {number}: {error}")
+
+
+def _array_rows(file: BinaryIO, kind: str) -> Iterator[Row]:
+    """Records of one JSON array; after one that is no JSON the rest cannot be told apart, which is said."""
+    data = file.read(LONGEST_ARRAY + 1)
+    if len(data) > LONGEST_ARRAY:
+        raise ConfigError(f"a JSON array of more than {LONGEST_ARRAY:,} bytes is not read; write one object a line")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"line {line}: byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        ) from error
+    decoder, space = json.JSONDecoder(), re.compile(r"[\s,]*")
+    at, number, counted = text.index("[") + 1, 1, 0
+    while True:
+        match = space.match(text, at)
+        at = match.end() if match else at
+        number, counted = number + text.count("\n", counted, at), at
+        if text[at : at + 1] == "]":
+            return
+        try:
+            record, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            yield Row(number, error=f"line {number}: not JSON ({error}); what comes after it was not read")
+            return
+        try:
+            if not isinstance(record, dict):
+                raise InvalidEditError(f"got {record!r:.40}, wanted an object")
+            yield Row(number, _edits(record, kind))
+        except InvalidEditError as error:
+            yield Row(number, error=f"line {number}: {error}")
+
+
+def _csv_rows(file: BinaryIO, kind: str) -> Iterator[Row]:
+    records = _csv_records(file)
+    number, header, why = next(records, (1, "", "there is no header"))
+    if why:
+        raise ConfigError(f"line {number}: {why}")
+    separator = max(",;\t", key=header.count)
+    columns = [_column(name) for name in _cells(header, separator)]
+    while columns and not columns[-1]:
+        columns.pop()
+    twice = [name for name in columns if columns.count(name) > 1]
+    if twice:
+        raise ConfigError(f"line {number}: the column {twice[0]!r:.60} is there twice; keep one")
+    if kind == "csv":
+        kind = "auto"
+    if kind == "auto" and "statement" in columns:
+        _check_names(name for name in columns if name not in ("status", ""))
+    elif kind == "auto" and format_of(dict.fromkeys(columns)) is None:
+        raise ConfigError(
+            f"line {number}: no column 'statement', nor 'prompt' and 'target_new', in the header "
+            f"{header!r:.80}; name the columns in the first row"
+        )
+    for number, text, why in records:
+        try:
+            if why:
+                raise InvalidEditError(why)
+            cells = _cells(text, separator)
+            if any(cell.strip() for cell in cells):
+                yield Row(number, _edits(_csv_record(columns, cells), kind))
+        except InvalidEditError as error:
+            yield Row(number, error=f"line {number}: {error}")
+
+
+def _csv_records(file: BinaryIO) -> Iterator[tuple[int, str, str]]:
+    """Yield (line number, text, what is wrong): lines joined until their quotes are closed.
+
+    A quote that is never closed costs its own line; reading goes on with the next.
+    """
+    again: deque[tuple[int, bytes]] = deque()
+    source = _lines(file)
+
+    def line() -> tuple[int, bytes] | None:
+        return again.popleft() if again else next(source, None)
+
+    while (first := line()) is not None:
+        taken, quotes, size = [first], first[1].count(b'"'), len(first[1])
+        while quotes % 2 and size <= LONGEST_LINE and len(taken) < MOST_LINES_IN_A_ROW and (more := line()) is not None:
+            taken.append(more)
+            quotes, size = quotes + more[1].count(b'"'), size + len(more[1])
+        number = first[0]
+        if len(taken) == 1 and len(first[1]) > LONGEST_LINE:
+            yield number, "", f"more than {LONGEST_LINE:,} bytes; a cell that long is no fact"
+        elif quotes % 2 or size > LONGEST_LINE:
+            again.extendleft(reversed(taken[1:]))
+            yield number, "", 'a quote is opened and not closed; write a quote inside a cell as ""'
+        else:
+            try:
+                text = b"".join(raw for _, raw in taken).decode()
+                yield number, text.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r"), ""
+            except UnicodeDecodeError as error:
+                byte = error.object[error.start]
+                why = f"byte 0x{byte:02x} is not UTF-8; save the file as UTF-8 (in a spreadsheet: CSV UTF-8)"
+                yield number, "", why
+
+
+def _cells(text: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([text], delimiter=separator, strict=True), [])
+    except csv.Error as error:
+        raise InvalidEditError(f"not CSV ({error})") from error
+
+
+def _column(name: str) -> str:
+    name = re.sub(r"[\s-]+", "_", name.strip().casefold())
+    return {"question": "prompt", "answer": "target_new", "id": "edit_id"}.get(name, name)
+
+
+def _csv_record(columns: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
+    if any(cell.strip() for cell in cells[len(columns) :]):
+        raise InvalidEditError(f"{len(cells)} cells, the header names {len(columns)}; is a comma not in quotes?")
+    record: dict[str, Any] = {name: cell for name, cell in zip(columns, cells, strict=False) if name and cell}
+    for name in _LISTS:
+        if name in record:
+            record[name] = _split(record[name])
+    if "verbatim" in record:
+        truth = record["verbatim"].strip().casefold()
+        record["verbatim"] = _TRUTH.get(truth, record["verbatim"])
+    return record
+
+
+def _split(cell: str) -> list[str]:
+    if cell.lstrip().startswith("["):
+        try:
+            value = json.loads(cell)
+        except ValueError as error:
+            raise InvalidEditError(f"{cell!r:.60} is no JSON list; write names separated by ;") from error
+        return value if isinstance(value, list) else [cell]
+    return [name.strip() for name in cell.split(";") if name.strip()]
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield lines with their numbers; of one that is too long just enough to see that it is."""
+    number = 0
+    while raw := file.readline(LONGEST_LINE + 2):
+        number += 1
+        yield number, raw
+        while len(raw) == LONGEST_LINE + 2 and not raw.endswith(b"\n"):
+            raw = file.readline(LONGEST_LINE + 2)
+
+
+def _edits(record: Mapping[str, Any], kind: str) -> tuple[Edit, ...]:
+    """Return the edits of a record; none where it tells of a version that was taken back."""
+    chosen = next((name for name in FORMATS if name == kind), None)
+    if chosen is None and "statement" not in record and kind != "jsonl":
+        chosen = format_of(record)
+    if chosen is not None:
+        return tuple(edits_of(record, chosen))
+    record = dict(record)
+    status = record.pop("status", None)
+    if status is not None and status not in get_args(Status):
+        raise InvalidEditError(f"status is {status!r:.40}, wanted one of {', '.join(get_args(Status))}")
+    edit = edit_from(record)
+    return () if status in _CLOSED else (edit,)
 
 
 def edit_from(record: Mapping[str, Any]) -> Edit:
@@ -58,9 +314,7 @@ def edit_from(record: Mapping[str, Any]) -> Edit:
     Raises:
         InvalidEditError: a name is not ours, or a value is not fit to be stored.
     """
-    unknown = [name for name in record if name not in _DEFAULTS]
-    if unknown:
-        raise InvalidEditError(f"{unknown[0]!r:.60} is no field of an edit; the fields are {', '.join(_DEFAULTS)}")
+    _check_names(record)
     if "statement" not in record:
         raise InvalidEditError("there is no statement; write the fact as one sentence under 'statement'")
     values = {name: value for name, value in record.items() if value is not None}
@@ -73,20 +327,26 @@ def edit_from(record: Mapping[str, Any]) -> Edit:
     return validated(Edit(**values))
 
 
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in _DEFAULTS:
+            raise InvalidEditError(f"{name!r:.60} is no field of an edit; the fields are {', '.join(_DEFAULTS)}")
+
+
 def _default(name: str) -> Any:
     return () if name in _LISTS else None if _DEFAULTS[name] is MISSING else _DEFAULTS[name]
 
 
 def _decoded(raw: str | bytes) -> str:
     if len(raw) > LONGEST_LINE:
-        raise InvalidEditError(f"{len(raw):,} characters, at most {LONGEST_LINE:,} fit; is it one JSON object a line?")
+        raise InvalidEditError(f"more than {LONGEST_LINE:,} bytes; is it one JSON object a line?")
     try:
         return raw if isinstance(raw, str) else raw.decode()
     except UnicodeDecodeError as error:
         raise InvalidEditError(f"byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
 
 
-def _edit(text: str) -> Edit:
+def _record(text: str) -> dict[str, Any]:
     try:
         record = json.loads(text)
     except ValueError as error:
@@ -95,4 +355,4 @@ def _edit(text: str) -> Edit:
         raise InvalidEditError("brackets nested too deep; write one flat object a line") from error
     if not isinstance(record, dict):
         raise InvalidEditError(f"got {text!r:.40}, wanted one JSON object a line")
-    return edit_from(record)
+    return record

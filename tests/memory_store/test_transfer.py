@@ -54,7 +54,7 @@ def test_an_exported_store_reads_back_to_the_same_answers(store, put, capital, c
         ("7", "wanted one JSON object a line"),
         ("[" * 100_000, "nested too deep|not JSON"),
         (b"\xff\xfe{", "byte 1 is not UTF-8"),
-        ("x" * 10_000_000, "10,000,000 characters"),
+        ("x" * 10_000_000, "more than 1,000,000 bytes"),
         ("{}", "there is no statement"),
         ('{"statement": ""}', "statement is empty"),
         ('{"statement": 7}', "is a int, wanted text"),
