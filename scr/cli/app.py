@@ -33,6 +33,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "show": "scr.cli.facts:show",
         "search": "scr.cli.facts:search",
         "rm": "scr.cli.facts:rm",
+        "import": "scr.cli.exchange:import_",
+        "export": "scr.cli.exchange:export",
     },
     "History": {
         "undo": "scr.cli.history:undo",

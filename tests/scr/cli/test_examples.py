@@ -57,6 +57,10 @@ def test_an_example_of_the_help_runs(
 ) -> None:
     shutil.copy(seeded, tmp_path / "facts.scr")
     (tmp_path / "prompts.txt").write_text("Who wrote Hamlet?\nName a fruit.\n")
+    (tmp_path / "new-facts.jsonl").write_text('{"statement": "The capital of Italy is Turin."}\n')
+    (tmp_path / "new-facts.csv").write_text("question,answer\nWho runs Acme?,Dana Cole\n")
+    rewrite = '{"subject": "Acme", "prompt": "The seat of {} is", "target_new": {"str": "Porto"}}'
+    (tmp_path / "counterfact.json").write_text(f'[{{"case_id": 1, "requested_rewrite": {rewrite}}}]')
     monkeypatch.setenv("SCR_STORE", "facts.scr")
     monkeypatch.setenv("SCR_MODEL", tiny_model)
     _say_little(monkeypatch)

@@ -1,0 +1,229 @@
+"""Facts by the file: ``scr import`` and ``scr export``."""
+
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from memory_store.errors import ConfigError, ConflictError, InvalidEditError
+from memory_store.transfer import KINDS, records_to_csv, records_to_lines, to_record
+from scr.cli.opening import existing_store, nothing_in, open_editor, open_store, progress_bar, user
+from scr.cli.options import Command, Session, pass_session
+from scr.cli.output import edit_data, one_line
+from scr.cli.text import checked
+
+if TYPE_CHECKING:
+    from memory_store.edit import Edit, Version
+    from memory_store.importing import Imported
+    from memory_store.store import EditStore
+    from scr.editor import RetrievalEditor
+    from scr.protocols import Keys
+
+ERRORS_SHOWN = 20
+SECONDS_BETWEEN_REMARKS = 5.0
+
+
+@click.command(
+    "import",
+    cls=Command,
+    short_help="Add the facts of a file.",
+    examples="""
+        scr import new-facts.jsonl
+        scr import new-facts.csv --dry-run
+        scr import counterfact.json --from counterfact --on-error stop
+        printf '{"statement": "The capital of Peru is Cusco."}\\n' | scr import -
+    """,
+)
+@click.argument("file")
+@click.option("--from", "kind", type=click.Choice(KINDS), default="auto", help="What the file holds (default: look).")
+@click.option(
+    "--on-error",
+    type=click.Choice(["skip", "stop"]),
+    default="skip",
+    help="After a bad row: go on with the next (default), or end with what came before it.",
+)
+@click.option("--dry-run", is_flag=True, help="Check every row and show what would happen; store nothing.")
+@pass_session
+def import_(session: Session, file: str, kind: str, on_error: str, dry_run: bool) -> None:
+    """Add the facts of FILE ("-" is standard input): JSON Lines, a JSON array or CSV with a header.
+
+    Columns and fields have the names that "scr export" gives them; a statement, or a prompt and target_new, is enough.
+    Records of CounterFact, zsRE, KnowEdit, MQuAKE and EasyEdit are understood. Rows are stored in batches of 256; what
+    was stored stays when the import is interrupted, and running it again goes on where it ended. Where two rows speak
+    of the same thing, the later one holds. With -n, everything goes into that namespace.
+    """
+    from memory_store.importing import import_file
+
+    checked(file, "the file's name", empty="the file's name is empty; try: scr import facts.jsonl")
+    settings = session.settings
+    namespace = settings.namespace if session.chose("namespace") else None
+    is_new = not os.path.lexists(settings.store)
+    with _opened(file) as (source, size):
+        encode: Callable[[Sequence[Edit]], Mapping[str, Keys]] | None = None
+        if dry_run:
+            store = open_store(Path(":memory:") if is_new else settings.store)
+        else:
+            _check_start(source, kind)
+            editor = open_editor(session, settings)
+            store, encode = editor.store, partial(_keys, editor)
+        with _progress(session, size) as show:
+            try:
+                done = import_file(
+                    store,
+                    source,
+                    kind=kind,
+                    namespace=namespace,
+                    encode=encode,
+                    skip_errors=on_error == "skip",
+                    dry_run=dry_run,
+                    actor=user(),
+                    progress=show,
+                )
+            finally:
+                if is_new and not dry_run:
+                    session.say(f"scr: new store {settings.store}")
+    _report(session, done, dry_run)
+
+
+def _keys(editor: "RetrievalEditor", edits: "Sequence[Edit]") -> "Mapping[str, Keys]":
+    """The keys of one batch, encoded together; a text that comes twice is encoded once."""
+    texts = [e.statement for e in edits] + [e.prompt or e.statement for e in edits]
+    places = {text: at for at, text in enumerate(dict.fromkeys(texts))}
+    keys = editor.encoder.encode(list(places))[[places[text] for text in texts]]
+    return {"statement": keys[: len(edits)], "prompt": keys[len(edits) :]}
+
+
+def _report(session: Session, done: "Imported", dry_run: bool) -> None:
+    counts = {name: done.counts.get(name, 0) for name in ("added", "superseded", "duplicate", "conflict")}
+    data = {"dry_run": dry_run, "records": done.rows, "resumed_after": done.resumed_after, "edits": counts}
+
+    def text() -> str:
+        said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no facts"
+        return f"{'would be' if dry_run else 'imported'}  {said}"
+
+    session.print("scr.import/1", {**data, "stopped": done.stopped, "errors": done.errors}, text)
+    if done.resumed_after and not session.json:
+        session.say(f"scr: went on after {done.resumed_after} records that were in from before")
+    if not done.errors:
+        return
+    if not session.json:
+        for error in done.errors[:ERRORS_SHOWN]:
+            session.warn(one_line(error))
+        if len(done.errors) > ERRORS_SHOWN:
+            session.warn(f"and {len(done.errors) - ERRORS_SHOWN} more bad rows; --json lists all")
+        if done.stopped:
+            session.warn("stopped at the first bad row; correct it and run again, or add --on-error skip")
+    only_conflicts = len(done.errors) == done.counts.get("conflict", 0)
+    click.get_current_context().exit((ConflictError if only_conflicts else InvalidEditError).exit_code)
+
+
+def _check_start(source: BinaryIO, kind: str) -> None:
+    """Refuse a file that makes no sense as a whole before an encoder is loaded or a store is made."""
+    from memory_store.transfer import read_rows
+
+    next(read_rows(source, kind), None)
+    source.seek(0)
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[tuple[BinaryIO, int]]:
+    """The file, seekable, and its size in bytes."""
+    if file == "-":
+        if sys.stdin is None or sys.stdin.closed:
+            raise ConfigError("standard input is closed, wanted facts; try: scr import facts.jsonl")
+        data = sys.stdin.buffer.read()
+        yield io.BytesIO(data), len(data)
+        return
+    try:
+        with open(file, "rb") as source:
+            if not source.seekable():
+                data = source.read()
+                yield io.BytesIO(data), len(data)
+            else:
+                yield source, os.fstat(source.fileno()).st_size
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror}; name a file with facts") from error
+
+
+@contextmanager
+def _progress(session: Session, size: int) -> Iterator[Callable[["Imported", int], None]]:
+    """Give a function that says how many facts are committed: as a bar, or now and then as a line."""
+    spoken = time.monotonic()
+    with progress_bar(session, "import", "fact") as bar:
+
+        def show(done: "Imported", at: int) -> None:
+            nonlocal spoken
+            bar(done.committed, max(done.committed, int(done.committed * size / max(at, 1))))
+            now = time.monotonic()
+            if not sys.stderr.isatty() and now - spoken > SECONDS_BETWEEN_REMARKS:
+                spoken = now
+                session.say(
+                    f"scr: {done.committed} facts committed, {min(100, 100 * at // max(size, 1))} % of the file"
+                )
+
+        yield show
+
+
+@click.command(
+    cls=Command,
+    short_help="Write the facts as text.",
+    examples="""
+        scr export
+        scr export --format csv
+        scr export --as-of 2100-01-01
+        scr export --history
+    """,
+)
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", help="Default: jsonl, exact.")
+@click.option("--as-of", metavar="TIME", help="What is valid then, rather than now and later.")
+@click.option("--history", is_flag=True, help="Closed versions too, each with its status.")
+@pass_session
+def export(session: Session, form: str, as_of: str | None, history: bool) -> None:
+    """Write the facts of a namespace to standard output, so that "scr import" reads them back.
+
+    JSON Lines give back every field; in CSV an empty cell is an absent one.
+    """
+    if as_of is not None and history:
+        raise click.UsageError("--as-of is one time and --history is all of them; choose one")
+    if as_of is not None:
+        checked(as_of, "--as-of", empty="--as-of is empty; give a time such as 2026-01-01")
+    store, namespace = existing_store(session), session.settings.namespace
+    records, count = _records(store, namespace, as_of, history)
+    if session.json:
+        edits = [{**record["full"], "status": record["status"]} for record in records]
+        session.print("scr.export/1", {"namespace": namespace, "edits": edits}, lambda: "")
+        return
+    shown = ({**record["edit"], **({"status": record["status"]} if history else {})} for record in records)
+    lines = records_to_lines(shown) if form == "jsonl" else records_to_csv(shown, ["status"] if history else [])
+    while part := list(islice(lines, 1000)):
+        click.echo("\n".join(part))
+    if not count:
+        session.say(f"scr: {nothing_in(namespace, store)}")
+
+
+def _records(
+    store: "EditStore | None", namespace: str, as_of: str | None, history: bool
+) -> tuple[Iterable[dict[str, Any]], int]:
+    """The versions to write, as records, and how many."""
+    from memory_store.edit import Version
+
+    versions: list[Version] = []
+    if store is not None and as_of is not None:
+        versions = [Version(edit, "live") for edit in store.edits(namespace, as_of=as_of)]
+    elif store is not None:
+        versions = [v for v in store.versions(namespace) if history or v.status in ("live", "scheduled")]
+    return map(_record, versions), len(versions)
+
+
+def _record(version: "Version") -> dict[str, Any]:
+    edit = replace(version.edit)
+    return {"edit": to_record(edit), "full": edit_data(edit), "status": version.status}
