@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]
 
 
 Adjust = Callable[[str, Tensor, Tensor], Tensor]
-"""Parameter name, change, and the weight it is added to, to the change that is written."""
+"""Parameter name, change, and the weight before it, to the change that stays."""
 
 
 class WeightEditor(ABC):
@@ -50,7 +50,7 @@ class WeightEditor(ABC):
         self.max_new_tokens = max_new_tokens
         self.progress: Progress | None = None
         self.adjust: Adjust | None = None
-        """Reshapes each change before it is written (RECT)."""
+        """Reshapes what a batch changed, once it is written whole (RECT)."""
         self._batches: list[tuple[Edit, ...]] = []
         self._fresh = self._state()
 
@@ -64,11 +64,8 @@ class WeightEditor(ABC):
         """
 
     def write_change(self, name: str, change: Tensor) -> None:
-        """Add a change (the parameter's layout) to ``self.weights``, adjusted if that is asked for."""
-        change = change.float()
-        if self.adjust is not None:
-            change = self.adjust(name, change, self.weights.current(name))
-        self.weights.add({name: change})
+        """Add a change (the parameter's layout) to ``self.weights``."""
+        self.weights.add({name: change.float()})
 
     def _state(self) -> Mapping[str, Tensor]:
         """What is kept between batches, by name; later batches do not change these tensors."""
@@ -142,11 +139,20 @@ class WeightEditor(ABC):
         try:
             with frozen(self.model):
                 self.write_batch(batch)
+            if self.adjust is not None:
+                self._reshape(self.adjust, snapshot)
         except BaseException:
             self.weights.rollback(snapshot)
             self._set_state(state)
             raise
         self._batches.append(batch)
+
+    def _reshape(self, adjust: Adjust, before: Mapping[str, Tensor]) -> None:
+        """Put ``adjust``'s answer in the place of what this batch changed."""
+        after = self.weights.snapshot()
+        self.weights.rollback(before)
+        changes = {name: delta - before[name] if name in before else delta for name, delta in after.items()}
+        self.weights.add({name: adjust(name, c, self.weights.current(name)) for name, c in changes.items()})
 
     def answer(self, prompts: Sequence[str]) -> list[Answer]:
         """Greedy continuations of the edited model. Weight edits do not say which of them spoke: ``used`` is empty."""

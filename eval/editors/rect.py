@@ -2,9 +2,9 @@
 
     Δ' = Δ where |Δ / W| is among the largest ``keep`` of its matrix, else 0
 
-applied to every matrix of every batch of a host editor, W being the weight as it is then. ``keep`` is 0.4 in
-AlphaEdit's
-and in the paper's best setting; the authors' repository keeps 0.2 in one place.
+applied to every matrix after every batch of a host editor, W being the weight before the batch: the host's layers are
+solved with whole changes, as published. ``keep`` is 0.4 in AlphaEdit's repository and in the paper's best setting; the
+authors' own repository keeps 0.2 in one place.
 Source: Gu et al., arXiv:2401.04700.
 """
 
@@ -41,7 +41,7 @@ def largest_relative(delta: Tensor, weight: Tensor, keep: float, *, keep_border:
 
 
 class Rect(WrappedEditor):
-    """A host editor whose changes are thinned out as they are written."""
+    """A host editor whose changes are thinned out after each batch."""
 
     def __init__(self, host: WeightEditor, *, keep: float = 0.4, keep_border: bool = True) -> None:
         """``keep``, ``keep_border``: as in ``largest_relative``; the defaults are those of AlphaEdit's repository.
