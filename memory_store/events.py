@@ -75,6 +75,10 @@ class EventLog:
         """Return the last event at or before a moment."""
         return int(self._db.value("SELECT max(seq) FROM events WHERE time <= ?", [moment]) or 0)
 
+    def hash_of(self, seq: int) -> str:
+        """Return the hash of an event; empty where there is none."""
+        return GENESIS if seq == 0 else str(self._db.value("SELECT hash FROM events WHERE seq = ?", [seq]) or "")
+
     def has_since(self, seq: int, kinds: tuple[str, ...]) -> bool:
         """Whether an event of one of these kinds came after ``seq``."""
         sql = f"SELECT 1 FROM events WHERE seq > ? AND kind IN ({','.join('?' * len(kinds))}) LIMIT 1"

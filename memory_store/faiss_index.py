@@ -10,6 +10,7 @@ from typing import Any
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from memory_store.errors import StoreError
 from memory_store.index import Found, Ids, Keys, checked_keys, last_of_each, search_exactly
@@ -79,6 +80,14 @@ class FaissIndex:
                 batch = faiss.IDSelectorBatch(np.fromiter(refused, np.int64))
                 return len(self._known) - len(refused), faiss.IDSelectorNot(batch)
         return len(self._known), None
+
+
+def nearest_codes(queries: NDArray[np.uint8], codes: NDArray[np.uint8], count: int) -> Ids:
+    """Return the rows of ``codes`` that differ in the fewest bits from each query, shape (len(queries), count)."""
+    with _translated(), _one_thread():
+        _, rows = faiss.knn_hamming(queries, codes, count, variant="mc")
+    found: Ids = rows.astype(np.int64, copy=False)
+    return found
 
 
 @contextmanager

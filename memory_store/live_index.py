@@ -6,16 +6,25 @@ moment of a search is excluded inside that search.
 """
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from memory_store.codes_index import CodesIndex
 from memory_store.events import EventLog
-from memory_store.index import Found, Keys, VectorIndex
-from memory_store.sqlite import Database
+from memory_store.index import Found, Ids, Keys, VectorIndex
+from memory_store.index_cache import Cached, cache_path, read_cache, write_cache
+from memory_store.sqlite import IN_MEMORY, Database
 from memory_store.timeline import Window, contains
 
 FLOAT32 = np.dtype("<f4")
+EXACT_UP_TO = 50_000
+"""Rows of a namespace that are searched exactly when the index is chosen by size."""
+_AT_ONCE = 20_000
+"""Rows read from the database at once."""
+_UNFOLLOWED = ("purge", "reindex")
+"""Events that leave no windows to follow."""
 
 _CURRENT = (
     "SELECT v.edit, w.valid_from, w.valid_until, v.data FROM vectors v"
@@ -23,20 +32,29 @@ _CURRENT = (
     " WHERE e.namespace = ? AND v.kind = ? AND w.known_until IS NULL"
     " AND (w.valid_until IS NULL OR w.valid_until > ?)"
 )
+_COUNT = _CURRENT.replace("v.edit, w.valid_from, w.valid_until, v.data", "count(*)")
 _TOUCHED = "SELECT edit FROM windows WHERE known_from > ? UNION SELECT edit FROM windows WHERE known_until > ?"
 
 
 class LiveIndex:
-    """One index for one namespace and one kind of key, so that no search can reach another namespace."""
+    """One index for one namespace and one kind of key, so that no search can reach another namespace.
+
+    Args:
+        index_kind: ``exact``, ``faiss``, ``codes``, or ``auto``: exact search by faiss, codes beyond ``EXACT_UP_TO``.
+        encoder: its fingerprint, which a cache has to name.
+    """
 
     def __init__(
-        self, db: Database, log: EventLog, namespace: str, kind: str, empty_index: Callable[[], VectorIndex]
+        self, db: Database, log: EventLog, namespace: str, kind: str, index_kind: str, d_key: int, encoder: str | None
     ) -> None:
         self._db, self._log = db, log
-        self._namespace, self._kind = namespace, kind
-        self._empty_index = empty_index
-        self._index = empty_index()
+        self._namespace, self._kind, self._index_kind = namespace, kind, index_kind
+        self._d_key = d_key
+        self._about = {"encoder": encoder, "namespace": namespace, "kind": kind, "d_key": d_key}
+        self._index: VectorIndex = _exact(d_key)
         self._seq = -1
+        self._changed = 0
+        """Rows that changed since the cache was written."""
         self._dated: dict[int, Window] = {}
         """Windows of those rows that are not simply valid from the past on without end."""
 
@@ -50,28 +68,79 @@ class LiveIndex:
         last = self._log.last_seq()
         if last == self._seq:
             return
-        if self._seq >= 0 and self._log.has_since(self._seq, ("purge", "reindex")):  # these leave no windows to follow
-            self._index, self._dated, self._seq = self._empty_index(), {}, -1
-        if self._seq < 0:
-            rows = self._db.rows(_CURRENT, (self._namespace, self._kind, moment))
+        if self._seq >= 0 and self._log.has_since(self._seq, _UNFOLLOWED):
+            self._seq = -1
+        if self._seq < 0 and not self._from_cache():
+            self._rebuild(moment)
         else:
-            touched = [row for (row,) in self._db.rows(_TOUCHED, (self._seq, self._seq))]
-            self._drop(touched)
-            rows = self._db.rows_in(f"{_CURRENT} AND v.edit IN (?)", touched, (self._namespace, self._kind, moment))
-        self._take(rows, moment)
+            self._take_later(moment)
+            if self._index_kind == "auto" and self._outgrown():
+                self._rebuild(moment)
         self._seq = last
+        self._to_cache()
 
-    def _drop(self, rows: list[int]) -> None:
-        self._index.remove(rows)
-        for row in rows:
+    def _outgrown(self) -> bool:
+        """Whether the other kind of index fits the size; exact search is kept a little longer, so as not to flap."""
+        if isinstance(self._index, CodesIndex):
+            return len(self._index) <= EXACT_UP_TO
+        return len(self._index) > EXACT_UP_TO * 6 // 5
+
+    def _rebuild(self, moment: str) -> None:
+        self._dated = {}
+        values = (self._namespace, self._kind, moment)
+        many = self._index_kind == "auto" and self._db.value(_COUNT, values) > EXACT_UP_TO
+        self._index = make_index("codes" if many else self._index_kind, self._d_key, self._keys_of)
+        current = self._db.each(_CURRENT, values)
+        while rows := list(islice(current, _AT_ONCE)):
+            self._take(rows, moment)
+            self._changed += len(rows)
+
+    def _take_later(self, moment: str) -> None:
+        """Read again what events have changed since."""
+        touched = [row for (row,) in self._db.rows(_TOUCHED, (self._seq, self._seq))]
+        self._index.remove(touched)
+        for row in touched:
             self._dated.pop(row, None)
+        rows = self._db.rows_in(f"{_CURRENT} AND v.edit IN (?)", touched, (self._namespace, self._kind, moment))
+        self._take(rows, moment)
+        self._changed += len(touched)
 
     def _take(self, rows: list[tuple[Any, ...]], moment: str) -> None:
         for row, start, end, _ in rows:
             if end is not None or (start is not None and start > moment):
                 self._dated[row] = (start, end)
         ids = [row for row, *_ in rows]
-        self._index.add(ids, keys_from([data for *_, data in rows], self._index.d_key))
+        self._index.add(ids, keys_from([data for *_, data in rows], self._d_key))
+
+    def _keys_of(self, ids: Ids) -> Keys:
+        sql = "SELECT edit, data FROM vectors WHERE kind = ? AND edit IN (?)"
+        blobs: dict[int, bytes] = dict(self._db.rows_in(sql, ids.tolist(), (self._kind,)))
+        return keys_from([blobs[row] for row in ids.tolist()], self._d_key)
+
+    def _from_cache(self) -> bool:
+        """Take over a cache that is of this store and can be brought up to date."""
+        if self._db.path == IN_MEMORY or self._index_kind not in ("auto", "codes"):
+            return False
+        cached = read_cache(cache_path(self._db.path, self._namespace, self._kind), self._about, self._d_key)
+        if cached is None or self._log.hash_of(cached.seq) != cached.head:
+            return False
+        if self._log.has_since(cached.seq, _UNFOLLOWED):
+            return False
+        self._index = CodesIndex(self._d_key, self._keys_of, centre=cached.centre, ids=cached.ids, codes=cached.codes)
+        self._dated, self._seq, self._changed = cached.dated, cached.seq, 0
+        return True
+
+    def _to_cache(self) -> None:
+        """Write the cache where there is none yet, or where following events has become long."""
+        index = self._index
+        if not isinstance(index, CodesIndex) or index.centre is None or self._db.path == IN_MEMORY:
+            return
+        if self._changed <= len(index) // 50:
+            return
+        head = self._log.hash_of(self._seq)
+        cached = Cached(self._seq, head, self._dated, index.centre, index.ids, index.codes)
+        write_cache(cache_path(self._db.path, self._namespace, self._kind), cached, self._about)
+        self._changed = 0
 
 
 def keys_from(blobs: list[bytes], d_key: int) -> Keys:
@@ -87,19 +156,18 @@ def to_blob(key: Keys) -> bytes:
     return bytes(np.ascontiguousarray(key, FLOAT32).tobytes())
 
 
-def make_index(kind: str, d_key: int) -> VectorIndex:
-    """Return an empty index: ``exact``, ``faiss``, or ``auto``, which is faiss."""
-    makers: dict[str, Callable[[int], VectorIndex]] = {"exact": _exact, "faiss": _faiss, "auto": _faiss}
-    return makers[kind](d_key)
+def make_index(kind: str, d_key: int, keys_of: Callable[[Ids], Keys]) -> VectorIndex:
+    """Return an empty index: ``exact``, ``faiss`` (as is ``auto``) or ``codes``, which asks ``keys_of`` for keys."""
+    if kind == "exact":
+        return _exact(d_key)
+    if kind == "codes":
+        return CodesIndex(d_key, keys_of)
+    from memory_store.faiss_index import FaissIndex
+
+    return FaissIndex(d_key)
 
 
 def _exact(d_key: int) -> VectorIndex:
     from memory_store.index import ExactIndex
 
     return ExactIndex(d_key)
-
-
-def _faiss(d_key: int) -> VectorIndex:
-    from memory_store.faiss_index import FaissIndex
-
-    return FaissIndex(d_key)

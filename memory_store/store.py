@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from memory_store.audit import Finding, examined, verified
 from memory_store.batch import Batch
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from memory_store.index import Keys
     from memory_store.live_index import LiveIndex
 
-IndexKind = Literal["auto", "exact", "faiss"]
+IndexKind = Literal["auto", "exact", "faiss", "codes"]
 LONGEST_MENTION = 12
 """Names of more words than this are not looked for in a text."""
 
@@ -76,7 +75,8 @@ class EditStore:
             path: its file, or ``:memory:``.
             encoder: fingerprint of the encoder in use; without one, keys can neither be put nor searched.
             create: make the file when there is none.
-            index: ``exact`` is the numpy reference.
+            index: ``auto`` searches exactly up to 50,000 edits of a namespace, and beyond ranks the 1,000 likeliest
+                exactly (``codes``); ``exact`` is the numpy reference.
             timeout: how long to wait for another process's write, in seconds.
 
         Raises:
@@ -84,8 +84,8 @@ class EditStore:
             StoreFormatError: not a store, damaged, or written by a newer version.
             StoreError: the place cannot be read or written.
         """
-        if index not in ("auto", "exact", "faiss"):
-            raise ConfigError(f"index is {index!r}, wanted auto, exact or faiss")
+        if index not in get_args(IndexKind):
+            raise ConfigError(f"index is {index!r}, wanted one of {', '.join(get_args(IndexKind))}")
         db = Database(str(path), create=create, timeout=timeout)
         try:
             return cls(db, encoder=encoder, index=index, clock=clock)
@@ -273,6 +273,7 @@ class EditStore:
         edit_ids = list(dict.fromkeys([edit_ids] if isinstance(edit_ids, str) else edit_ids))
         with self._batch(actor) as batch:
             erase(batch, self._versions, namespace, self._versions.all_of(namespace, edit_ids))
+        self._drop_indexes()
         return Purged(tuple(edit_ids), complete=self._db.truncate_log())
 
     def reindex(
@@ -307,7 +308,7 @@ class EditStore:
             self._name_encoder(encoder, work.d_key)
             batch.event("reindex", DEFAULT_NAMESPACE, {"from": before, "to": encoder, "versions": work.done})
         self._encoder = encoder
-        self._indexes.clear()
+        self._drop_indexes()
         return work.done
 
     def record(
@@ -467,12 +468,12 @@ class EditStore:
         return [[Hit(names[row], score) for row, score in hits] for hits in found]
 
     def _live_index(self, namespace: str, kind: str, d_key: int) -> "LiveIndex":
-        from memory_store.live_index import LiveIndex, make_index
+        from memory_store.live_index import LiveIndex
 
         live = self._indexes.get((namespace, kind))
         if live is None:
-            empty_index = partial(make_index, self._index_kind, d_key)
-            live = self._indexes[namespace, kind] = LiveIndex(self._db, self._log, namespace, kind, empty_index)
+            live = LiveIndex(self._db, self._log, namespace, kind, self._index_kind, d_key, self.encoder)
+            self._indexes[namespace, kind] = live
         return live
 
     def _search_as_of(
@@ -690,6 +691,13 @@ class EditStore:
         self._db.execute("DELETE FROM meta WHERE name IN ('encoder', 'd_key')")
         if d_key is not None:
             self._db.execute("INSERT INTO meta VALUES ('encoder', ?), ('d_key', ?)", (encoder, str(d_key)))
+
+    def _drop_indexes(self) -> None:
+        """Forget what is derived from keys that are gone, on disk too."""
+        self._indexes.clear()
+        if self.path != IN_MEMORY:
+            for path in Path(self.path).parent.glob(f"{Path(self.path).name}.index-*"):
+                path.unlink(missing_ok=True)
 
     def _width_for_search(self) -> int | None:
         if self._encoder is None:

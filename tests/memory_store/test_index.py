@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from memory_store.codes_index import CodesIndex
 from memory_store.errors import ConfigError, DimensionMismatchError
 from memory_store.faiss_index import FaissIndex
 from memory_store.index import ExactIndex
@@ -17,7 +18,20 @@ def unit(*rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-@pytest.fixture(params=[ExactIndex, FaissIndex])
+class CodesWithKeys(CodesIndex):
+    """Keeps the keys that a store would have on disk."""
+
+    def __init__(self, d_key):
+        self.kept = {}
+        super().__init__(d_key, lambda ids: np.array([self.kept[row] for row in ids.tolist()]))
+
+    def add(self, ids, keys):
+        ids = list(ids)
+        super().add(ids, keys)
+        self.kept.update(zip(ids, keys, strict=True))
+
+
+@pytest.fixture(params=[ExactIndex, FaissIndex, CodesWithKeys])
 def index(request):
     return request.param(4)
 
@@ -156,3 +170,20 @@ def test_faiss_answers_as_the_reference_to_the_last_bit(steps):
             for how in ({}, {"among": np.array(ids, np.int64)}, {"without": np.array(ids, np.int64)}):
                 assert both[0].search(keys, seed % 7, **how) == both[1].search(keys, seed % 7, **how)
         assert len(both[0]) == len(both[1])
+
+
+def test_codes_find_nearly_every_neighbour_among_many_also_after_a_fifth_is_removed():
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(200, 64))
+    keys = unit(*(centres[random.integers(0, 200, 12_000)] + 0.7 * random.normal(size=(12_000, 64)) + 0.5))
+    exact, codes = ExactIndex(64), CodesWithKeys(64)
+    for index in (exact, codes):
+        for start in range(0, 12_000, 3_000):
+            index.add(range(start, start + 3_000), keys[start : start + 3_000])
+        assert index.remove(range(0, 12_000, 5)) == 2_400
+    queries = unit(*(keys[1:200:2] + 0.05 * random.normal(size=(100, 64))))
+    hits = 0
+    for reference, found in zip(exact.search(queries, 10), codes.search(queries, 10), strict=True):
+        assert set(found) - set(reference) == set() or found[-1][1] <= reference[-1][1]
+        hits += sum(score >= reference[-1][1] for _, score in found)
+    assert hits >= 990

@@ -196,7 +196,7 @@ def keys_for(edits):
     return np.array([key_of(int(edit.target_new) + 10 * (edit.subject == "X")) for edit in edits]).reshape(-1, 8)
 
 
-@pytest.mark.parametrize("index", ["exact", "faiss"])
+@pytest.mark.parametrize("index", ["exact", "faiss", "codes"])
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(life=steps, data=st.data())
 def test_a_store_agrees_with_plain_sets_of_days(index, life, data):

@@ -1,0 +1,125 @@
+"""Nearly the same answers as ``ExactIndex`` for very many keys: one bit for each direction, then exact scores.
+
+A key is centred, rotated at random and kept as its signs, d_key bits. A search takes the codes that differ least from
+the query's and ranks them by the exact cosine of the stored float32 keys, which stay where they are (on disk). So a
+score is always exact; a neighbour can be missed, rarely. There is no training, and any id can be removed.
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_store.faiss_index import nearest_codes
+from memory_store.index import NOISE, Found, Ids, Keys, checked_keys, exact_top, last_of_each
+
+CANDIDATES = 1_000
+"""Codes whose keys are ranked exactly, for up to ten neighbours; more neighbours take more."""
+_SEED = 20_261_120
+
+Codes = NDArray[np.uint8]
+"""Packed signs, shape (n, ceil(d_key / 8))."""
+
+
+class CodesIndex:
+    """A ``VectorIndex`` that holds codes and asks for keys.
+
+    Args:
+        keys_of: ids to their keys, in that order; called with the candidates of a search.
+        centre: what is taken off a key before its signs count, shape (d_key,); else the mean of the first keys added.
+        ids, codes: what it holds from the start, as ``ids`` and ``codes`` gave them.
+    """
+
+    def __init__(
+        self,
+        d_key: int,
+        keys_of: Callable[[Ids], Keys],
+        *,
+        centre: Keys | None = None,
+        ids: Ids | None = None,
+        codes: Codes | None = None,
+    ) -> None:
+        self._d_key = d_key
+        self._keys_of = keys_of
+        self.centre = centre
+        bits = -(-d_key // 8) * 8
+        self._rotation = _rotation(d_key, bits)
+        self._ids = np.empty(0, np.int64) if ids is None else ids
+        self._codes = np.empty((0, bits // 8), np.uint8) if codes is None else codes
+        self._count = len(self._ids)
+
+    @property
+    def d_key(self) -> int:
+        return self._d_key
+
+    @property
+    def ids(self) -> Ids:
+        return self._ids[: self._count]
+
+    @property
+    def codes(self) -> Codes:
+        return self._codes[: self._count]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, ids: Iterable[int], keys: Keys) -> None:
+        new, keys = last_of_each(ids, keys, self._d_key)
+        if not len(new):
+            return
+        self.remove(new.tolist())
+        if self.centre is None:
+            self.centre = keys.mean(axis=0)
+        end = self._count + len(new)
+        if end > len(self._ids):
+            room = max(end, self._count * 5 // 4)
+            self._ids = np.concatenate([self.ids, np.empty(room - self._count, np.int64)])
+            space = np.empty((room - self._count, self._codes.shape[1]), np.uint8)
+            self._codes = np.concatenate([self.codes, space])
+        self._ids[self._count : end] = new
+        self._codes[self._count : end] = self._coded(keys)
+        self._count = end
+
+    def remove(self, ids: Iterable[int]) -> int:
+        holes = np.flatnonzero(np.isin(self.ids, np.fromiter(ids, np.int64)))
+        for hole in holes[::-1]:  # the last row moves into the hole
+            self._count -= 1
+            self._ids[hole], self._codes[hole] = self._ids[self._count], self._codes[self._count]
+        return len(holes)
+
+    def search(self, queries: Keys, k: int, *, among: Ids | None = None, without: Ids | None = None) -> list[Found]:
+        queries = checked_keys(queries, len(queries), self._d_key, "queries")
+        refused = np.empty(0, np.int64) if without is None else without
+        if among is not None:
+            allowed = np.setdiff1d(np.intersect1d(self.ids, among), refused)
+            return [self._ranked(query, allowed, k) for query in queries]
+        count = min(max(CANDIDATES, k * CANDIDATES // 10) + len(refused), self._count)
+        if k <= 0 or not count or not len(queries):
+            return [[] for _ in queries]
+        places = nearest_codes(self._coded(queries), self.codes, count)  # (queries, count)
+        found: list[Found] = []
+        for query, row in zip(queries, places, strict=True):
+            candidates = self._ids[row]
+            if len(refused):
+                candidates = candidates[~np.isin(candidates, refused)]
+            found.append(self._ranked(query, candidates, k))
+        return found
+
+    def _ranked(self, query: Keys, ids: Ids, k: int) -> Found:
+        if not len(ids) or k <= 0:
+            return []
+        keys = self._keys_of(ids)
+        scores = keys @ query
+        last = np.partition(scores, -min(k, len(ids)))[-min(k, len(ids))]
+        close = scores >= last - NOISE
+        return exact_top(query, ids[close], keys[close], k)
+
+    def _coded(self, keys: Keys) -> Codes:
+        assert self.centre is not None
+        return np.packbits((keys - self.centre) @ self._rotation > 0, axis=1)
+
+
+def _rotation(d_key: int, bits: int) -> Keys:
+    """Orthonormal rows, shape (d_key, bits); always the same."""
+    square, _ = np.linalg.qr(np.random.default_rng(_SEED).normal(size=(bits, bits)))
+    return square[:d_key].astype(np.float32)
