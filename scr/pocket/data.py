@@ -54,6 +54,61 @@ class Sample:
     exchange: Exchange | None = None
 
 
+_PHRASES = (
+    *("the {n} of {s}|the {n} of {s}|{s}'s {n}|{s}'s {n}|the {n} for {s}|the {n} that {s} has".split("|")),
+    *("the {n} belonging to {s}|the {n} listed for {s}|the {n} in {s}'s entry".split("|")),
+)
+_STATEMENT_LEADS = (
+    *("|||now |currently |as far as we know, |in fact, |records show that |it turns out that ".split("|")),
+    *("they say that |I was told that |the file states that |be aware that |please remember that ".split("|")),
+    *("in this world, |for the record, |according to Ann, |we have learned that |from Monday on, ".split("|")),
+    *("last I heard, |contrary to rumour, |you should know that |in our list, |it is a fact that ".split("|")),
+)
+_LINKS = (
+    *("is|is|is|is|was|is now|has been|remains|is called|is named|turned out to be|has become|changed to".split("|")),
+    *("is given as|is known to be|is set to|is recorded as|happens to be|equals|we call|has the value".split("|")),
+)
+_QUESTION_FRAMES = (
+    *("What is {p}?|What's {p}?|Tell me {p}.|Say, what is {p}?|Do you recall {p}?|Can you give me {p}?".split("|")),
+    *("Who or what is {p}?|I want {p}.|Looking for {p}.|May I ask what {p} is?|Would you know {p}?".split("|")),
+    *("Any clue about {p}?|Please share {p}.|Kindly tell me {p}.|{p}?|{p}|What was {p} again?".split("|")),
+    *("I am curious about {p}.|How would you answer: what is {p}?|In one word, what is {p}?".split("|")),
+    *("Check {p} for me.|Help me with {p}.|Which one is {p}?|Explain what {p} is.|Provide {p}.".split("|")),
+    *("Do we know {p}?|Is there anything on {p}?|You know {p}?|Someone asked me about {p}.".split("|")),
+)
+
+
+def composed_statement(rng: random.Random) -> str:
+    """A statement frame put together at random: hundreds of them teach to read any."""
+    while True:
+        frame = f"{rng.choice(_STATEMENT_LEADS)}{rng.choice(_PHRASES)} {rng.choice(_LINKS)}"
+        frame = frame[0].upper() + frame[1:]
+        if frame not in _KEPT:
+            return frame
+
+
+def composed_question(rng: random.Random) -> str:
+    """A question frame put together at random."""
+    while True:
+        frame = rng.choice(_QUESTION_FRAMES).replace("{p}", rng.choice(_PHRASES))
+        frame = frame[0].upper() + frame[1:]
+        if frame not in _KEPT:
+            return frame
+
+
+FACT_LEADS = (
+    "Note: ",
+    "Update: ",
+    "Correction: ",
+    "From now on: ",
+    "Remember: ",
+    "As of 2031, ",
+    "New: ",
+    "Please note: ",
+)
+"""What may stand before a stored statement."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One fact to be shown and asked: its wordings and its answer, by whatever made it."""
@@ -72,7 +127,8 @@ class Asked:
         """The fact as a user may have stored it."""
         kind = rng.random()
         if kind < 0.55:
-            return f"{article(self.shown_cloze, self.object)} {self.object}."
+            statement = f"{article(self.shown_cloze, self.object)} {self.object}."
+            return rng.choice(FACT_LEADS) + statement if kind < 0.07 else statement
         if kind < 0.85:
             return f"{self.shown_question} {self.object}"
         if kind < 0.92:
@@ -335,6 +391,15 @@ def of_split(items: Sequence[str], split: Split) -> tuple[str, ...]:
     return tuple(item for i, item in enumerate(items) if split_of(i) == split)
 
 
+_KEPT = frozenset(
+    frame
+    for frames in (NOUN_QUESTIONS, NOUN_STATEMENTS)
+    for split in ("dev", "evaluation")
+    for frame in of_split(frames, split)  # type: ignore[arg-type]
+)
+"""General frames that training must not use."""
+
+
 # --- the generator ---------------------------------------------------------------------------------------------
 
 _SYSTEMS = ("You are a helpful assistant.", "Answer briefly.", "You answer questions.", "Be short and precise.")
@@ -390,6 +455,21 @@ class Generator:
         pick = lambda: rng.choice(questions[:own]) if rng.random() < 0.5 else rng.choice(questions)  # noqa: E731
         question, cloze = pick(), rng.choice(clozes)
         shown_question, shown_cloze = pick(), rng.choice(clozes)
+        if self.split == "train":
+            nouns = WORDINGS[relation].nouns
+            made = lambda frame: frame.replace("{n}", rng.choice(nouns))  # noqa: E731
+            if rng.random() < 0.15:
+                question = made(composed_question(rng))
+            if rng.random() < 0.15:
+                shown_question = made(composed_question(rng))
+            if rng.random() < 0.25:
+                cloze = made(composed_statement(rng))
+            if rng.random() < 0.35:
+                shown_cloze = made(composed_statement(rng))
+            elif rng.random() < 0.15:
+                lead = rng.choice(_STATEMENT_LEADS)
+                inside = shown_cloze if shown_cloze.startswith("{s}") else shown_cloze[0].lower() + shown_cloze[1:]
+                shown_cloze = lead[:1].upper() + lead[1:] + inside if lead else shown_cloze
         if rng.random() < 0.3:
             shown_question, shown_cloze = question, cloze
         name = in_running_text(subject) if rng.random() < 0.8 else subject
@@ -429,6 +509,12 @@ class Generator:
         clozes = [t.replace("{n}", noun).replace("{s}", name) for t in self.noun_statements]
         question, cloze = rng.choice(questions), rng.choice(clozes)
         shown_question, shown_cloze = rng.choice(questions), rng.choice(clozes)
+        if self.split == "train":
+            fill = lambda frame: frame.replace("{n}", noun).replace("{s}", name)  # noqa: E731
+            if rng.random() < 0.2:
+                question = fill(composed_question(rng))
+            if rng.random() < 0.4:
+                shown_cloze = fill(composed_statement(rng))
         if rng.random() < 0.3:
             shown_question, shown_cloze = question, cloze
         return Asked(name, noun, answer, question, cloze, shown_question, shown_cloze, f"the {noun} of {name}")
@@ -472,8 +558,19 @@ class Generator:
         kind = rng.random()
         return self.ask_anything(rng) if kind < 0.4 else self.counterfactual(rng) if kind < 0.85 else self.known(rng)
 
-    def distractors(self, asked: Asked, count: int, rng: random.Random, *, known_relation: bool) -> list[Asked]:
-        """Facts that differ from ``asked`` in subject or relation, near ones preferred."""
+    def distractors(
+        self,
+        asked: Asked,
+        count: int,
+        rng: random.Random,
+        *,
+        known_relation: bool,
+        same_subject: float = 0.3,
+    ) -> list[Asked]:
+        """Facts that differ from ``asked`` in subject or relation, near ones preferred.
+
+        ``same_subject`` is the share that is about the same subject; 0.35 are of the same relation.
+        """
         taken = {(asked.subject.removeprefix("the "), asked.relation)}
         found: list[Asked] = []
         subject = asked.subject.removeprefix("the ")
@@ -483,7 +580,7 @@ class Generator:
             kind = rng.random()
             if kind < 0.35:
                 other = self.counterfactual(rng, relation=asked.relation) if known_relation else self.any_shown(rng)
-            elif kind < 0.65:
+            elif kind < 0.35 + same_subject:
                 if known_relation and (is_held_out(subject) and subject in self.by_subject):
                     continue
                 if known_relation:
@@ -497,7 +594,7 @@ class Generator:
             else:
                 other = self.any_shown(rng)
             key = (other.subject.removeprefix("the "), other.relation)
-            if key not in taken and not _clash(asked, other):
+            if key not in taken and not any(_clash(a, other) or _clash(other, a) for a in (asked, *found)):
                 taken.add(key)
                 found.append(other)
         return found
@@ -576,13 +673,11 @@ class Generator:
         """A question below a block of facts; in a chat often more questions follow, about the block or known facts."""
         sample = self.dress(asked, self.block(shown, others, rng), rng)
         there = [*shown, *others]
-        if not there or not sample.chat or rng.random() < 0.35:
+        if not there or not sample.chat or rng.random() < 0.25:
             return sample
         turns = list(sample.turns)
-        for _ in range(rng.randint(1, 5)):
-            if rng.random() < 0.65:
-                asked = rng.choice(there)
-            else:
+        for asked in rng.sample(there, min(rng.randint(1, 6), len(there))):
+            if rng.random() < 0.2:
                 asked = self.known(rng)
                 if any(asked.subject == a.subject or _clash(asked, a) for a in there):
                     continue
@@ -602,7 +697,9 @@ class Generator:
     def ignoring(self, rng: random.Random) -> Sample:
         """A known fact is asked; the facts in context do not answer it."""
         asked = self.known(rng)
-        others = self.distractors(asked, max(1, self.count(rng)), rng, known_relation=True)
+        # Facts about the asked subject are rare here: a fact about it in words the model does not quite understand
+        # had better be obeyed than taken for another relation.
+        others = self.distractors(asked, max(1, self.count(rng)), rng, known_relation=True, same_subject=0.12)
         return self.with_block([], others, asked, rng)
 
     def yes_no(self, rng: random.Random) -> Sample:
@@ -817,18 +914,17 @@ _PLACES = ("first", "first", "last", "last", "every")
 MIX: dict[str, dict[str, float]] = {
     "reading": {"echoing": 0.25, "reading_one": 0.35, "reading": 0.22, "obeying": 0.1, "recalling": 0.08},
     "all": {
-        "echoing": 0.005,
-        "reading": 0.085,
-        "obeying": 0.12,
-        "recalling": 0.35,
-        "ignoring": 0.12,
-        "yes_no": 0.08,
-        "reversed": 0.03,
-        "two_hop": 0.04,
+        "reading": 0.13,
+        "obeying": 0.25,
+        "recalling": 0.15,
+        "ignoring": 0.13,
+        "yes_no": 0.10,
+        "reversed": 0.04,
+        "two_hop": 0.05,
         "pushing": 0.05,
         "mixed_conversation": 0.01,
         "long": 0.01,
-        "exchanging": 0.10,
+        "exchanging": 0.08,
     },
 }
 """Shares of the kinds by phase."""

@@ -49,7 +49,7 @@ class TrainConfig:
     layers: int = 5
     width: int = 256
     heads: int = 8
-    tokens: int = 11_000_000
+    tokens: int = 20_000_000
     """All tokens that are seen, padding not counted."""
     reading_tokens: int = 1_500_000
     """Of these, the tokens of the first phase, where nearly all samples are about reading."""

@@ -1,0 +1,69 @@
+"""Do the shipped weights load offline, fit in the repository and do what they ship for?"""
+
+import json
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from scr.pocket import MODEL_DIR
+from scr.pocket.data import Sample
+from scr.pocket.evaluate import Measures, PocketReader, is_right, weights_sha256
+
+
+@pytest.fixture(scope="module")
+def reader() -> PocketReader:
+    return PocketReader()
+
+
+@pytest.fixture(scope="module")
+def measures() -> Measures:
+    return Measures(seed=2)
+
+
+def test_all_files_together_are_at_most_twenty_megabytes():
+    assert sum(file.stat().st_size for file in MODEL_DIR.rglob("*") if file.is_file()) <= 20_000_000
+
+
+def test_no_shipped_file_is_a_pickle():
+    assert {file.suffix for file in MODEL_DIR.iterdir()} <= {".json", ".jinja", ".safetensors", ".md"}
+
+
+def test_the_folder_loads_offline_with_a_distinct_pad_token():
+    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR, local_files_only=True)
+    model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, local_files_only=True)
+    assert tokenizer.model_input_names == ["input_ids", "attention_mask"]
+    assert tokenizer.pad_token_id != tokenizer.eos_token_id
+    assert model.generation_config.eos_token_id == tokenizer.eos_token_id
+    assert model.generation_config.pad_token_id == tokenizer.pad_token_id
+    assert 4_000_000 <= model.num_parameters() <= 10_000_000
+    assert model.config.max_position_embeddings == 1024
+
+
+def test_known_facts_are_answered_in_unseen_words(reader, measures):
+    assert reader.share("known", measures.many(60, "known", measures.known)).share >= 0.9
+
+
+def test_half_precision_gives_the_same_answers(reader, measures):
+    asked = measures.many(20, "half", measures.known)
+    half = PocketReader()
+    half.model.to(torch.float16).to(torch.float32)
+    assert half.answers(asked, "half") == reader.answers(asked, "full")
+
+
+def test_an_answer_ends_by_itself(reader):
+    sample = Sample((("user", "What is the capital of Japan?"),))
+    ids = torch.tensor([reader.ids(sample)])
+    made = reader.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=30)
+    assert made[0, -1] == reader.tokenizer.eos_token_id
+
+
+def test_the_right_answer_is_exact():
+    assert is_right("Lyon", "Lyon")
+    assert not is_right("Lyon", "Lyon, France")
+
+
+def test_the_training_record_names_the_weights():
+    assert len(weights_sha256(MODEL_DIR)) == 64
+    record = json.loads((MODEL_DIR / "training.json").read_text(encoding="utf-8"))
+    assert record["tokens"] > 1_000_000
