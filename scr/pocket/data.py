@@ -395,7 +395,7 @@ _KEPT = frozenset(
     frame
     for frames in (NOUN_QUESTIONS, NOUN_STATEMENTS)
     for split in ("dev", "evaluation")
-    for frame in of_split(frames, split)  # type: ignore[arg-type]
+    for frame in of_split(frames, split)
 )
 """General frames that training must not use."""
 
