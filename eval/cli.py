@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from eval.editors.cli import edit, moments
 from scr.cli.options import Command, Group, Session, pass_session
 from scr.cli.output import print_json
 
@@ -19,6 +20,10 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.group("eval", cls=Group, short_help="Measure: does it work?")
 def eval_group() -> None:
     """Measure how well the parts do their work, on files of labelled rows."""
+
+
+eval_group.add_command(edit)
+eval_group.add_command(moments)
 
 
 @eval_group.command(

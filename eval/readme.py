@@ -66,6 +66,21 @@ def console(*commands: str) -> str:
     return "```console\n" + "\n".join(lines) + "\n```\n"
 
 
+def commands() -> str:
+    """Every command of the CLI with its one line of help."""
+    from scr.cli.app import SECTIONS, ScrGroup
+
+    group = ScrGroup(name="scr")
+    context = click.Context(group)
+    rows = []
+    for title, names in SECTIONS.items():
+        for name in names:
+            command = group.get_command(context, name)
+            assert command is not None
+            rows.append(f"| {title} | `scr {name}` | {command.get_short_help_str(100)} |")
+    return "\n".join(["| | command | |", "|---|---|---|", *rows]) + "\n"
+
+
 COMMANDS = {
     "pocket": "python -m scr.pocket.evaluate --json",
     "main_job": "python -m eval.benchmarks.main_job --json",
