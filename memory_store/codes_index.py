@@ -1,8 +1,9 @@
 """Nearly the same answers as ``ExactIndex`` for very many keys: one bit for each direction, then exact scores.
 
-A key is centred, rotated at random and kept as its signs, d_key bits. A search takes the codes that differ least from
-the query's and ranks them by the exact cosine of the stored float32 keys, which stay where they are (on disk). So a
-score is always exact; a neighbour can be missed, rarely. There is no training, and any id can be removed.
+A key is centred, rotated at random and kept as its signs, d_key bits. A search narrows three times: the codes that
+differ least from the query's own; of these the ones along which the query, in full precision, points furthest; of
+these the exact cosine of the stored float32 keys, which stay where they are (on disk). So a score is always exact; a
+neighbour can be missed, rarely. There is no training, and any id can be removed.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from memory_store.faiss_index import nearest_codes
 from memory_store.index import NOISE, Found, Ids, Keys, checked_keys, exact_top, last_of_each
 
-CANDIDATES = 1_000
-"""Codes whose keys are ranked exactly, for up to ten neighbours; more neighbours take more."""
+NEAREST_CODES = 1_500
+"""Codes looked at more closely, for up to ten neighbours; more neighbours take more."""
+CANDIDATES = 300
+"""Of these, those whose keys are fetched and ranked exactly; fetching is what takes time."""
 _SEED = 20_261_120
 
 Codes = NDArray[np.uint8]
@@ -93,17 +96,26 @@ class CodesIndex:
         if among is not None:
             allowed = np.setdiff1d(np.intersect1d(self.ids, among), refused)
             return [self._ranked(query, allowed, k) for query in queries]
-        count = min(max(CANDIDATES, k * CANDIDATES // 10) + len(refused), self._count)
+        share = max(1.0, k / 10)
+        count = min(int(share * NEAREST_CODES) + len(refused), self._count)
         if k <= 0 or not count or not len(queries):
             return [[] for _ in queries]
-        places = nearest_codes(self._coded(queries), self.codes, count)  # (queries, count)
+        turned = self._turned(queries)  # (queries, bits)
+        places = nearest_codes(np.packbits(turned > 0, axis=1), self.codes, count)  # (queries, count)
         found: list[Found] = []
-        for query, row in zip(queries, places, strict=True):
-            candidates = self._ids[row]
+        for query, direction, rows in zip(queries, turned, places, strict=True):
             if len(refused):
-                candidates = candidates[~np.isin(candidates, refused)]
-            found.append(self._ranked(query, candidates, k))
+                rows = rows[~np.isin(self._ids[rows], refused)]
+            rows = self._furthest(direction, rows, int(share * CANDIDATES))
+            found.append(self._ranked(query, self._ids[rows], k))
         return found
+
+    def _furthest(self, direction: Keys, rows: Ids, count: int) -> Ids:
+        """Return the rows whose signs add up to the most along a query, shape (bits,)."""
+        if len(rows) <= count:
+            return rows
+        signs = np.unpackbits(self._codes[rows], axis=1, count=len(direction)).astype(np.float32)
+        return rows[np.argpartition(-(signs @ direction), count - 1)[:count]]
 
     def _ranked(self, query: Keys, ids: Ids, k: int) -> Found:
         if not len(ids) or k <= 0:
@@ -115,8 +127,12 @@ class CodesIndex:
         return exact_top(query, ids[close], keys[close], k)
 
     def _coded(self, keys: Keys) -> Codes:
+        return np.packbits(self._turned(keys) > 0, axis=1)
+
+    def _turned(self, keys: Keys) -> Keys:
         assert self.centre is not None
-        return np.packbits((keys - self.centre) @ self._rotation > 0, axis=1)
+        turned: Keys = (keys - self.centre) @ self._rotation
+        return turned
 
 
 def _rotation(d_key: int, bits: int) -> Keys:

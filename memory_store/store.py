@@ -75,7 +75,7 @@ class EditStore:
             path: its file, or ``:memory:``.
             encoder: fingerprint of the encoder in use; without one, keys can neither be put nor searched.
             create: make the file when there is none.
-            index: ``auto`` searches exactly up to 50,000 edits of a namespace, and beyond ranks the 1,000 likeliest
+            index: ``auto`` searches exactly up to 50,000 edits of a namespace, and beyond ranks the likeliest few
                 exactly (``codes``); ``exact`` is the numpy reference.
             timeout: how long to wait for another process's write, in seconds.
 
