@@ -349,10 +349,11 @@ def fit(table: Table, blank: Weights, folder: Path, *, seed: int = 0, families: 
     """Grow, calibrate and measure on a table of evidence."""
     queries = table.queries
     fold = folds_of(table.group, seed=seed)
-    kept = kept_back_subjects(folder)
-    longest = max(len(k.split()) for k in kept)
+    kept: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for name in kept_back_subjects(folder):
+        kept[name.split()[0]].append(tuple(name.split()))
     allowed = np.array(
-        [q.kind in (*IN_KINDS, *OUT_KINDS) and not _mentions(f"{q.text} | {q.about}", kept, longest) for q in queries]
+        [q.kind in (*IN_KINDS, *OUT_KINDS) and not _mentions(f"{q.text} | {q.about}", kept) for q in queries]
     )
     weight_of_query = query_weights(queries)
     row_weight = weight_of_query[table.query]
@@ -372,7 +373,6 @@ def fit(table: Table, blank: Weights, folder: Path, *, seed: int = 0, families: 
     )
 
     margins = np.zeros(len(table.label))
-    lexical_margins = np.zeros(len(table.label))
     trees: dict[str, Trees] = {}
     for k in range(FOLDS):
         trees[f"fold{k}"] = grow(table, used & (fold_of_row != k), row_weight, seed=seed)
@@ -395,20 +395,13 @@ def fit(table: Table, blank: Weights, folder: Path, *, seed: int = 0, families: 
     judges[FINAL] = _judge(
         grow(table, used, row_weight, seed=seed), table, margins, np.ones(len(margins), bool), kind_weight, given
     )
-    half = used & (fold_of_row < 2)
-    lexical_margins = margins_of(
-        grow(table, used & (fold_of_row >= 2), row_weight, seed=seed, dense=False),
-        table,
-        half | (fold_of_row < 2),
-        dense=False,
-    )
-    out = half | (fold_of_row < 2)
-    spread = np.full(len(margins), -np.inf)
-    spread[out] = lexical_margins
+    out = fold_of_row < 2
+    lexical = np.full(len(margins), -np.inf)
+    lexical[out] = margins_of(grow(table, used & ~out, row_weight, seed=seed, dense=False), table, out, dense=False)
     judges[LEXICAL] = _judge(
-        grow(table, used, row_weight, seed=seed, dense=False), table, spread, out, kind_weight, given & (fold < 2)
+        grow(table, used, row_weight, seed=seed, dense=False), table, lexical, out, kind_weight, given & (fold < 2)
     )
-    p = np.where(out, judges[LEXICAL].probability(spread), 0)
+    p = np.where(out, judges[LEXICAL].probability(lexical), 0)
     _log.info("without keys, left-out folds: %s", figures(table, p, judges[LEXICAL].threshold, given & (fold < 2)))
     facts: dict[str, Any] = {"seed": seed, "folds": FOLDS, "cross_fitted": {"hm": cross.hm, "kinds": cross.kinds}}
     if families:
@@ -464,13 +457,10 @@ def _equal_kinds(table: Table, weight_of_query: NDArray[np.float64]) -> NDArray[
     return weights[table.query] * len(kinds)
 
 
-def _mentions(text: str, names: frozenset[str], longest: int) -> bool:
+def _mentions(text: str, names: Mapping[str, Sequence[tuple[str, ...]]]) -> bool:
+    """Whether the text holds one of the names, which are listed by their first word."""
     words = read(text).words
-    return any(
-        " ".join(words[i : i + n]) in names
-        for n in range(1, min(longest, len(words)) + 1)
-        for i in range(len(words) - n + 1)
-    )
+    return any(words[i : i + len(name)] == name for i, word in enumerate(words) for name in names.get(word, ()))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
