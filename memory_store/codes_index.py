@@ -131,7 +131,7 @@ class CodesIndex:
 
     def _turned(self, keys: Keys) -> Keys:
         assert self.centre is not None
-        turned: Keys = (keys - self.centre) @ self._rotation
+        turned: Keys = np.matmul(keys - self.centre, self._rotation, dtype=np.float32)
         return turned
 
 
