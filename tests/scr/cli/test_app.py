@@ -201,8 +201,10 @@ def test_ctrl_c_in_a_real_process_is_one_line(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A run in the background is started with interrupts ignored, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    time.sleep(1)  # long enough to be waiting for standard input
+    time.sleep(2)  # long enough to be waiting for standard input
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err.strip()) == (130, "", "scr: interrupted")
