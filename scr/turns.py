@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from scr.prompting import defused
+
 _FIRST, _REPLY, _SECOND = "scrfirstquestion", "scrreply", "scrsecondquestion"
 
 
@@ -46,10 +48,11 @@ class TurnFinder:
     def special_tokens(self) -> tuple[str, ...]:
         """The text of every control token: none of them may come out of a fact.
 
-        A model's added markup words count, its added plain words do not.
+        Of a model's added tokens that it does not call special, those that have a control token's shape count.
         """
-        added = {str(token) for token in getattr(self.tokenizer, "added_tokens_decoder", {}).values()}
-        texts = {t for t in added if not t.replace(" ", "").isalnum()} | set(self.tokenizer.all_special_tokens)
+        added = getattr(self.tokenizer, "added_tokens_decoder", {}).values()
+        texts = {str(t) for t in added if getattr(t, "special", False) or defused(str(t)) != str(t)}
+        texts |= set(self.tokenizer.all_special_tokens)
         return tuple(sorted(t for t in texts if t.strip()))
 
     @cached_property

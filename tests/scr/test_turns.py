@@ -143,3 +143,10 @@ def test_a_token_that_eats_the_space_after_it_does_not_hide_the_header(make_toke
     tokenizer.add_special_tokens({"additional_special_tokens": roles})
     row = ids_of(tokenizer, CONVERSATION)
     assert TurnFinder(tokenizer).find(row).query == "What is the capital of France?"
+
+
+def test_added_words_that_only_help_to_split_text_are_no_control_tokens(make_tokenizer: Any) -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.add_tokens(['- "', "\n\n", "Lyon", "<tool_call>"])
+    found = TurnFinder(tokenizer).special_tokens
+    assert '- "' not in found and "Lyon" not in found and "<tool_call>" in found
