@@ -167,7 +167,7 @@ def result(name: str) -> dict[str, Any]:
 def main(names: tuple[str, ...], data: str) -> None:
     """Run the commands behind the README's figures and store what they print."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=True)
-    versions = {name: metadata.version(name) for name in ("torch", "transformers", "faiss-cpu", "numpy")}
+    versions = {name: metadata.version(name).split("+")[0] for name in ("torch", "transformers", "faiss-cpu", "numpy")}
     for name in names or tuple(COMMANDS):
         words = shlex.split(COMMANDS[name].replace("DATA", data))
         words = [sys.executable, *(["-m", "scr", *words[1:]] if words[0] == "scr" else words[1:])]
