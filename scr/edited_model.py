@@ -528,7 +528,7 @@ class AnswerStream:
                 failure.append(error)
                 streamer.end()
 
-        thread = threading.Thread(target=work, daemon=True)
+        thread = threading.Thread(target=work, name="scr stream", daemon=True)
         thread.start()
         try:
             for piece in streamer:
