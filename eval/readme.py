@@ -133,7 +133,7 @@ def _main_job(found: dict[str, Any]) -> Table:
 
 def _scope(found: dict[str, Any]) -> Table:
     rows = [(kind, f"{of['share']:.3f}", str(of["n"])) for kind, of in found["kinds"].items()]
-    means = f"HM **{found['hm']:.3f}**, in scope {found['in_mean']:.3f}, out of scope {found['out_mean']:.3f}"
+    means = f"HM {found['hm']:.3f}, in scope {found['in_mean']:.3f}, out of scope {found['out_mean']:.3f}"
     title = f"The scope decision on {found['edits']} edits in one memory, {found['weights']} ({means}):"
     return title, ("kind", "right", "of"), rows
 
