@@ -24,7 +24,7 @@ from memory_store.errors import ConfigError, ModelUnavailableError
 from memory_store.store import EditStore
 from scr.build import build_editor
 from scr.config import Settings
-from scr.editor import Message, RetrievalEditor, Rewrite, last_user_turn, with_block
+from scr.editor import Message, RetrievalEditor, Rewrite, is_verbatim, last_user_turn, with_block
 from scr.facts import read_fact
 from scr.generation import Shown, SplitCall
 from scr.language_model import HFLanguageModel, end_token_ids, load_model, pad_token_id
@@ -334,7 +334,7 @@ class EditedModel:
         limits = _ask_options(options)
         decisions, decide_ms = self._timed_decide([a.query for a in asked])
         shown = [self._fitted(a, d, _room(limits)) for a, d in zip(asked, decisions, strict=True)]
-        by_model = [i for i, (_, decision) in enumerate(shown) if not _verbatim(decision)]
+        by_model = [i for i, (_, decision) in enumerate(shown) if not is_verbatim(decision)]
         started = time.perf_counter()
         new = self.language_model.continue_rows([shown[i][0] for i in by_model], **limits)
         generate_ms = (time.perf_counter() - started) * 1e3 / max(len(by_model), 1)
@@ -372,7 +372,7 @@ class EditedModel:
     def _fitted(self, asked: "_Asked", decision: Decision, room: int) -> tuple[list[int], Decision]:
         """The tokens to send, and the decision as far as its facts fit the window beside ``room`` new tokens."""
         bare = self._ids(asked, "")
-        if not decision.in_scope or _verbatim(decision):
+        if not decision.in_scope or is_verbatim(decision):
             return bare, decision
         wanted = [token for token in bare if token in self.turns.control_ids]
         while decision.in_scope:
@@ -439,7 +439,7 @@ class EditedModel:
         """What becomes of a row of the caller's tokens; facts that do not fit its window are left out, last first."""
         if not decision.in_scope:
             return Shown()
-        if _verbatim(decision):
+        if is_verbatim(decision):
             text = decision.in_scope[0].edit.statement
             said = self._inert(text) or self._inert(defused(text, self.turns.special_tokens))
             return Shown(said=[*said, *end_token_ids(self.model, self.tokenizer)[:1]])
@@ -498,11 +498,11 @@ class AnswerStream:
         if not self._begun:
             self._begun = True
             started = time.perf_counter()
-            if not _verbatim(self._decision):
+            if not is_verbatim(self._decision):
                 yield from self._written()
             timings = {"decide": self._decide_ms, "generate": (time.perf_counter() - started) * 1e3}
             self.answer = self._edited.editor.to_answer("".join(self._pieces).strip(), self._decision, timings)
-            if _verbatim(self._decision):
+            if is_verbatim(self._decision):
                 self._pieces = [self.answer.text]
                 yield self.answer.text
             return
@@ -553,10 +553,6 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _statements(decision: Decision) -> list[str]:
     return [judged.edit.statement for judged in decision.in_scope]
-
-
-def _verbatim(decision: Decision) -> bool:
-    return bool(decision.in_scope) and decision.in_scope[0].edit.verbatim
 
 
 def _without_last(decision: Decision) -> Decision:

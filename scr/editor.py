@@ -131,7 +131,7 @@ class RetrievalEditor:
         if self.model is None:
             raise ConfigError("this editor has no language model; pass model=, or use rewrite()")
         decisions = self.decide(prompts)
-        asked = [i for i, d in enumerate(decisions) if not _verbatim(d)]
+        asked = [i for i, d in enumerate(decisions) if not is_verbatim(d)]
         shown = [self._block(decisions[i]) + prompts[i] for i in asked]
         texts = dict(zip(asked, self.model.generate(shown, max_new_tokens=max_new_tokens), strict=True))
         return [self.to_answer(texts.get(i, ""), d) for i, d in enumerate(decisions)]
@@ -151,7 +151,7 @@ class RetrievalEditor:
 
     def to_answer(self, text: str, decision: Decision, timings_ms: Mapping[str, float] | None = None) -> Answer:
         """Put a decision and what the model said together; a verbatim edit answers with its own text."""
-        route: Route = "verbatim" if _verbatim(decision) else "context" if decision.in_scope else "base"
+        route: Route = "verbatim" if is_verbatim(decision) else "context" if decision.in_scope else "base"
         used = decision.in_scope[:1] if route == "verbatim" else decision.in_scope
         return Answer(
             text=used[0].edit.statement if route == "verbatim" else text,
@@ -220,5 +220,6 @@ def _text_parts(content: Any) -> list[int]:
     return [at for at, part in enumerate(parts) if isinstance(part, Mapping) and part.get("type") == "text"]
 
 
-def _verbatim(decision: Decision) -> bool:
+def is_verbatim(decision: Decision) -> bool:
+    """Whether the top edit's own text is the answer."""
     return bool(decision.in_scope) and decision.in_scope[0].edit.verbatim

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from memory_store.edit import Edit, Version
     from memory_store.importing import Imported
     from memory_store.store import EditStore
-    from scr.editor import RetrievalEditor
     from scr.protocols import Keys
 
 ERRORS_SHOWN = 20
@@ -72,9 +71,11 @@ def import_(session: Session, file: str, kind: str, on_error: str, dry_run: bool
         if dry_run:
             store = open_store(Path(":memory:") if is_new else settings.store)
         else:
+            from scr.editor import keys_of
+
             _check_start(source, kind)
             editor = open_editor(session, settings)
-            store, encode = editor.store, partial(_keys, editor)
+            store, encode = editor.store, partial(keys_of, editor.encoder)
         with _progress(session, size) as show:
             try:
                 done = import_file(
@@ -92,14 +93,6 @@ def import_(session: Session, file: str, kind: str, on_error: str, dry_run: bool
                 if is_new and not dry_run:
                     session.say(f"scr: new store {settings.store}")
     _report(session, done, dry_run)
-
-
-def _keys(editor: "RetrievalEditor", edits: "Sequence[Edit]") -> "Mapping[str, Keys]":
-    """The keys of one batch, encoded together; a text that comes twice is encoded once."""
-    texts = [e.statement for e in edits] + [e.prompt or e.statement for e in edits]
-    places = {text: at for at, text in enumerate(dict.fromkeys(texts))}
-    keys = editor.encoder.encode(list(places))[[places[text] for text in texts]]
-    return {"statement": keys[: len(edits)], "prompt": keys[len(edits) :]}
 
 
 def _report(session: Session, done: "Imported", dry_run: bool) -> None:
