@@ -75,16 +75,60 @@ _QUESTION_FRAMES = (
     *("I am curious about {p}.|How would you answer: what is {p}?|In one word, what is {p}?".split("|")),
     *("Check {p} for me.|Help me with {p}.|Which one is {p}?|Explain what {p} is.|Provide {p}.".split("|")),
     *("Do we know {p}?|Is there anything on {p}?|You know {p}?|Someone asked me about {p}.".split("|")),
+    *("What can {p} be?|What could {p} be?|What was {p}?|What will {p} be?|Have we {p}?|Is {p} known?".split("|")),
+    *("Note down {p}.|Put down {p}.|List {p}.|Recall {p}.|Which one would be {p}?|Have you heard of {p}?".split("|")),
+    *("I'd love to hear {p}.|Let us see {p}.|I must know {p}.|Is it clear what {p} is?|{p}, please.".split("|")),
+)
+
+
+_SHAPES = (
+    # Nothing stands between the subject and the object here: only the question says where the name ends.
+    *("{w} {v} as the {n} of {s}|{w} {v} as {s}'s {n}|as the {n} of {s} {w} {v}|as {n} of {s} {w} {v}".split("|")),
+    *("for the {n} of {s} {w} {v}|{w} {v} for the {n} of {s}|{w} {v} under the {n} of {s}".split("|")),
+    # A relative clause around the subject or the relation.
+    *("what {s} {h} as {n} is|what {s} {h} as its {n} is|what {s} {h} as a {n} is".split("|")),
+    *("the {n} {i} {s} is|the {n} {i} {s} is|the {n} {i} {s} was|the {n} {i} {s}:".split("|")),
+    *("the {n} that {w} {v} for {s} is|the thing {w} {v} as the {n} of {s} is".split("|")),
+    # Words around the whole statement.
+    *("{w} {t} that the {n} of {s} is|{w} {t} that {s}'s {n} is|{w} {t} the {n} of {s} to be".split("|")),
+    *("{g} {s}, the {n} is|{g} {s} the {n} is|{g} {s}, its {n} is|{g} the {n} of {s}, it is".split("|")),
+    *("{d} the {n} of {s} is|{d} {s}'s {n} is|{d} the {n} for {s} is".split("|")),
+    # Notes.
+    *("{n} of {s}:|{s}, {n}:|{s} - {n}:|{s}'s {n}:|{n} ({s}):|{s} / {n} =|{s}: {n}".split("|")),
+    *("{s} has a {n}, namely|{s} got a new {n},|{s} has {n}|{s} with its {n}".split("|")),
+)
+_WHO = "we|I|they|people|you|all of us|our notes|the books|experts|most people|some|the papers".split("|")
+_NOTE = "note|give|cite|show|mention|hold|keep|put down|use|accept|quote|read|see|count|enter|take|find".split("|")
+_SAY = "say|claim|state|hold|write|report|agree|think|believe|show|confirm|assume|tell us".split("|")
+_HOLD = "uses|shows|got|takes|gives|carries|keeps|claims|holds|knows|offers|names".split("|")
+_IN = (
+    *("in the file on|on the page of|in the notes about|listed under|given for|shown for|on record for".split("|")),
+    *("in the list for|in the article on|next to|in the row of|noted for|kept for|stored with|of the one called".split("|")),
+)
+_REGARD = "on|for|about|of|with|in|speaking of|as far as it concerns|looking at|in view of|turning to".split("|")
+_WHEN = (
+    *("these days|at present|right now|this year|lately|for years|since May|to all appearances|in truth".split("|")),
+    *("formally|by law|on paper|in practice|as a matter of fact|apparently|once more|at last|again".split("|")),
 )
 
 
 def composed_statement(rng: random.Random) -> str:
-    """A statement frame put together at random: hundreds of them teach to read any."""
+    """A statement frame put together at random: thousands of them teach to read any."""
     while True:
-        frame = f"{rng.choice(_STATEMENT_LEADS)}{rng.choice(_PHRASES)} {rng.choice(_LINKS)}"
+        if rng.random() < 0.4:
+            frame = f"{rng.choice(_STATEMENT_LEADS)}{rng.choice(_PHRASES)} {rng.choice(_LINKS)}"
+        else:
+            frame = rng.choice(_STATEMENT_LEADS) if rng.random() < 0.2 else ""
+            frame += rng.choice(_SHAPES)
+            for mark, words in _WORDS.items():
+                if mark in frame:
+                    frame = frame.replace(mark, rng.choice(words))
         frame = frame[0].upper() + frame[1:]
         if frame not in _KEPT:
             return frame
+
+
+_WORDS = {"{w}": _WHO, "{v}": _NOTE, "{t}": _SAY, "{h}": _HOLD, "{i}": _IN, "{g}": _REGARD, "{d}": _WHEN}
 
 
 def composed_question(rng: random.Random) -> str:
@@ -458,13 +502,13 @@ class Generator:
         if self.split == "train":
             nouns = WORDINGS[relation].nouns
             made = lambda frame: frame.replace("{n}", rng.choice(nouns))  # noqa: E731
-            if rng.random() < 0.15:
+            if rng.random() < 0.2:
                 question = made(composed_question(rng))
-            if rng.random() < 0.15:
+            if rng.random() < 0.2:
                 shown_question = made(composed_question(rng))
-            if rng.random() < 0.25:
-                cloze = made(composed_statement(rng))
             if rng.random() < 0.35:
+                cloze = made(composed_statement(rng))
+            if rng.random() < 0.45:
                 shown_cloze = made(composed_statement(rng))
             elif rng.random() < 0.15:
                 lead = rng.choice(_STATEMENT_LEADS)
@@ -511,9 +555,13 @@ class Generator:
         shown_question, shown_cloze = rng.choice(questions), rng.choice(clozes)
         if self.split == "train":
             fill = lambda frame: frame.replace("{n}", noun).replace("{s}", name)  # noqa: E731
-            if rng.random() < 0.2:
+            if rng.random() < 0.25:
                 question = fill(composed_question(rng))
-            if rng.random() < 0.4:
+            if rng.random() < 0.25:
+                shown_question = fill(composed_question(rng))
+            if rng.random() < 0.35:
+                cloze = fill(composed_statement(rng))
+            if rng.random() < 0.5:
                 shown_cloze = fill(composed_statement(rng))
         if rng.random() < 0.3:
             shown_question, shown_cloze = question, cloze
@@ -552,6 +600,14 @@ class Generator:
     def known(self, rng: random.Random, fact: Fact | None = None) -> Asked:
         fact = fact or rng.choice(self.facts)
         return self.ask(fact.relation, fact.subject, fact.object, rng)
+
+    def known_against(self, rng: random.Random) -> Asked:
+        """A known fact to be asked below facts that are not about it. In training never one of a held-out subject:
+        a subject whose facts in context never matter would teach just that about it."""
+        while True:
+            fact = rng.choice(self.facts)
+            if self.split != "train" or not is_held_out(fact.subject):
+                return self.known(rng, fact)
 
     def any_shown(self, rng: random.Random) -> Asked:
         """A fact for the context: invented relation, known relation made up, or (sometimes) true."""
@@ -678,7 +734,7 @@ class Generator:
         turns = list(sample.turns)
         for asked in rng.sample(there, min(rng.randint(1, 6), len(there))):
             if rng.random() < 0.2:
-                asked = self.known(rng)
+                asked = self.known_against(rng)
                 if any(asked.subject == a.subject or _clash(asked, a) for a in there):
                     continue
             turns += [("user", self.question_text(asked.question, rng)), ("assistant", asked.object)]
@@ -696,10 +752,10 @@ class Generator:
 
     def ignoring(self, rng: random.Random) -> Sample:
         """A known fact is asked; the facts in context do not answer it."""
-        asked = self.known(rng)
-        # Facts about the asked subject are rare here: a fact about it in words the model does not quite understand
+        asked = self.known_against(rng)
+        # Facts about the asked subject are rarer here: a fact about it in words the model does not quite understand
         # had better be obeyed than taken for another relation.
-        others = self.distractors(asked, max(1, self.count(rng)), rng, known_relation=True, same_subject=0.12)
+        others = self.distractors(asked, max(1, self.count(rng)), rng, known_relation=True, same_subject=0.2)
         return self.with_block([], others, asked, rng)
 
     def yes_no(self, rng: random.Random) -> Sample:
@@ -707,7 +763,7 @@ class Generator:
         kind = rng.random()
         shown: list[str] = []
         if kind < 0.3:
-            asked = self.known(rng)
+            asked = self.known_against(rng)
             if rng.random() < 0.3:
                 shown = self.block([], self.distractors(asked, rng.randint(1, 3), rng, known_relation=True), rng)
         elif kind < 0.75:
@@ -914,17 +970,17 @@ _PLACES = ("first", "first", "last", "last", "every")
 MIX: dict[str, dict[str, float]] = {
     "reading": {"echoing": 0.25, "reading_one": 0.35, "reading": 0.22, "obeying": 0.1, "recalling": 0.08},
     "all": {
-        "reading": 0.13,
-        "obeying": 0.25,
-        "recalling": 0.15,
-        "ignoring": 0.13,
-        "yes_no": 0.10,
+        "reading": 0.12,
+        "obeying": 0.24,
+        "recalling": 0.13,
+        "ignoring": 0.14,
+        "yes_no": 0.09,
         "reversed": 0.04,
-        "two_hop": 0.05,
-        "pushing": 0.05,
+        "two_hop": 0.06,
+        "pushing": 0.07,
         "mixed_conversation": 0.01,
         "long": 0.01,
-        "exchanging": 0.08,
+        "exchanging": 0.09,
     },
 }
 """Shares of the kinds by phase."""
