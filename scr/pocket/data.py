@@ -103,7 +103,8 @@ _SAY = "say|claim|state|hold|write|report|agree|think|believe|show|confirm|assum
 _HOLD = "uses|shows|got|takes|gives|carries|keeps|claims|holds|knows|offers|names".split("|")
 _IN = (
     *("in the file on|on the page of|in the notes about|listed under|given for|shown for|on record for".split("|")),
-    *("in the list for|in the article on|next to|in the row of|noted for|kept for|stored with|of the one called".split("|")),
+    *("in the list for|in the article on|next to|in the row of|noted for|kept for|stored with".split("|")),
+    "of the one called",
 )
 _REGARD = "on|for|about|of|with|in|speaking of|as far as it concerns|looking at|in view of|turning to".split("|")
 _WHEN = (

@@ -1,6 +1,7 @@
 """Does the training script do what it says, at a size of seconds?"""
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from scr.pocket.data import Generator, Sample
 from scr.pocket.train import (
+    Muon,
     TrainConfig,
     answer_logits,
     batches,
@@ -16,13 +18,22 @@ from scr.pocket.train import (
     export,
     last_token_of,
     new_model,
+    orthogonalised,
     tokenizer_texts,
     train,
     train_tokenizer,
 )
 
 TINY = TrainConfig(
-    vocab_size=700, layers=2, width=32, heads=2, tokens=6_000, reading_tokens=2_500, batch_tokens=(600, 1200), chunk=16
+    vocab_size=700,
+    layers=2,
+    width=32,
+    heads=2,
+    tokens=6_000,
+    reading_tokens=2_500,
+    batch_tokens=(600, 1200),
+    chunk=16,
+    fused=False,
 )
 
 
@@ -47,6 +58,48 @@ def test_a_resumed_run_gives_the_weights_of_an_unbroken_one(tmp_path):
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "whole" / "model", local_files_only=True)
     assert model.dtype == torch.bfloat16
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler: torch.compile cannot run")
+def test_fused_blocks_give_the_same_logits_and_gradients(tokenizer):
+    model = new_model(TINY, tokenizer)
+    rows = [encode(tokenizer, Generator().yes_no(random.Random(i))) for i in range(4)]
+    (batch,) = batches([("x", (row,)) for row in rows], 10**9, tokenizer.pad_token_id, random.Random(0))
+    found = []
+    for fused in (False, True):
+        model.zero_grad()
+        logits = answer_logits(model, batch, -1, torch.float32, fused=fused)
+        logits.square().mean().backward()
+        found.append([logits.detach(), *(p.grad.clone() for p in model.parameters())])
+    for eager, compiled in zip(*found, strict=True):
+        assert torch.allclose(eager, compiled, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 24, 60), (2, 8, 40), (2, 40, 8)])
+def test_orthogonalised_matrices_have_singular_values_near_one(shape):
+    values = torch.linalg.svdvals(orthogonalised(torch.randn(shape, generator=torch.manual_seed(0))).float())
+    assert values.min() > 0.5
+    assert values.max() < 1.3
+
+
+def test_the_optimizer_is_torch_s_muon_on_all_matrices_at_once():
+    torch.manual_seed(0)
+    ours = [torch.nn.Parameter(torch.randn(shape)) for shape in ((16, 16), (16, 16), (24, 16))]
+    theirs = [torch.nn.Parameter(p.detach().clone()) for p in ours]
+    tuners = (
+        Muon(ours, lr=0.01, weight_decay=0.02),
+        torch.optim.Muon(theirs, lr=0.01, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
+    )
+    for _ in range(3):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn(a.shape)
+            b.grad = a.grad.clone()
+        for tuner in tuners:
+            tuner.step()
+    for a, b in zip(ours, theirs, strict=True):
+        assert torch.allclose(a, b, atol=2e-4)  # Newton-Schulz runs in bfloat16
 
 
 def test_the_fast_forward_is_the_models_own(tokenizer):
