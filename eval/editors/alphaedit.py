@@ -12,7 +12,7 @@ the paper has 1. Source: Fang et al., arXiv:2410.02355.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -32,14 +32,11 @@ class AlphaEditConfig(LocateConfig):
     """Weight of the update's own size."""
 
     @classmethod
-    def published(cls, model: Any) -> "AlphaEditConfig":
+    def published(cls, model: Any) -> Self:
         row = published_for(model)
         return cls(
             layers=row.layers,
-            v_lr=row.v_lr,
-            v_num_grad_steps=row.v_num_grad_steps,
-            v_weight_decay=row.v_weight_decay,
-            clamp_norm_factor=row.clamp_norm_factor,
+            **row.values,
             L2=1.0 if model.config.model_type.startswith("qwen") else 10.0,
         )
 

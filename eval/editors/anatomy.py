@@ -162,7 +162,8 @@ def _block_list(body: nn.Module) -> tuple[nn.Module, list[nn.Module]]:
     return owner, list(longest)
 
 
-def _is_projection(module: nn.Module) -> bool:
+def is_projection(module: nn.Module) -> bool:
+    """Whether it is a ``Linear`` or GPT-2's ``Conv1D``."""
     return type(module).__name__ == "Conv1D" or isinstance(module, nn.Linear)
 
 
@@ -181,7 +182,7 @@ def _mlp_of(block: nn.Module, names: dict[int, str]) -> tuple[nn.Module, nn.Modu
     own = [
         (name, module)
         for name, module in block.named_modules()
-        if _is_projection(module) and not any(attends(part) for part in name.split("."))
+        if is_projection(module) and not any(attends(part) for part in name.split("."))
     ]
     if not own:
         raise ConfigError(f"block {names[id(block)]!r} has no MLP projection; name it with projection=")

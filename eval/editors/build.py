@@ -4,7 +4,7 @@ The only file that names all editors. Settings go by the fields' own names; publ
 (module names, data sets), so that unknown keys are reported, not refused.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -15,12 +15,14 @@ from eval.editors.emmet import Emmet, EmmetConfig
 from eval.editors.errors import ConfigError
 from eval.editors.fine_tune import FineTune, ft_l, ft_m, locft_bf
 from eval.editors.grace import Grace, GraceConfig
+from eval.editors.lora import Lora, LoraConfig
 from eval.editors.memit import Memit, MemitConfig
 from eval.editors.nse import Nse, NseConfig
 from eval.editors.prune import Prune
 from eval.editors.rect import Rect
 from eval.editors.rome import Rome, RomeConfig
 from eval.editors.subjects import Templates
+from eval.editors.wise import Wise, WiseConfig
 from eval.editors.wrapped import WrappedEditor
 
 
@@ -34,6 +36,8 @@ class Method:
     needs_moments: bool = True
     writes_weights: bool = True
     """Whether there are changes for RECT and PRUNE to reshape."""
+    reads_others: bool = False
+    """Whether it learns from prompts that no edit governs."""
 
 
 METHODS: dict[str, Method] = {
@@ -46,7 +50,9 @@ METHODS: dict[str, Method] = {
     "ft-l": Method(ft_l, FineTune, needs_moments=False),
     "ft-m": Method(ft_m, FineTune, needs_moments=False),
     "locft-bf": Method(locft_bf, FineTune, needs_moments=False),
+    "lora": Method(LoraConfig.published, Lora, needs_moments=False),
     "grace": Method(GraceConfig.published, Grace, needs_moments=False, writes_weights=False),
+    "wise": Method(WiseConfig.published, Wise, needs_moments=False, writes_weights=False, reads_others=True),
 }
 WRAPPERS: dict[str, Callable[..., WrappedEditor]] = {"rect": Rect, "prune": Prune}
 NAMES = (*METHODS, *(f"{wrapper}-{name}" for wrapper in WRAPPERS for name, m in METHODS.items() if m.writes_weights))
@@ -92,21 +98,30 @@ def configured(name: str, model: Any, settings: Mapping[str, Any]) -> tuple[Any,
 
 def _typed(key: str, value: Any, default: Any) -> Any:
     """``value`` in the type of the field; a number where JSON had one."""
-    if key == "layers":
-        if not isinstance(value, list | tuple) or not all(type(v) is int for v in value):
-            raise ConfigError(f"layers must be a list of whole numbers, got {value!r}")
+    if key in LISTS:
+        kind, what = LISTS[key]
+        if value is None and default is None:
+            return None
+        if not isinstance(value, list | tuple) or not all(type(v) is kind for v in value):
+            raise ConfigError(f"{key} must be a list of {what}, got {value!r}")
         return tuple(value)
-    if value is None or key in ("norm_constraint", "batch_size"):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise ConfigError(f"{key} must be a number or null, got {value!r}")
-        return value
-    if isinstance(default, bool) or isinstance(default, str):
+    if value is None and (default is None or key in OPTIONAL):
+        return None
+    if isinstance(default, bool | str):
         if type(value) is not type(default):
             raise ConfigError(f"{key} must be {type(default).__name__}, got {value!r}")
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"{key} must be a number, got {value!r}")
-    return float(value) if isinstance(default, float) else value
+        raise ConfigError(f"{key} must be a number{' or null' if key in OPTIONAL else ''}, got {value!r}")
+    if isinstance(default, int) and not float(value).is_integer():
+        raise ConfigError(f"{key} must be a whole number, got {value!r}")
+    return float(value) if isinstance(default, float) else int(value) if isinstance(default, int) else value
+
+
+LISTS: dict[str, tuple[type, str]] = {"layers": (int, "whole numbers"), "target_modules": (str, "names")}
+"""Settings that are lists, and of what."""
+OPTIONAL = ("norm_constraint",)
+"""Settings with a value that may be null instead."""
 
 
 def build_editor(
@@ -117,6 +132,7 @@ def build_editor(
     *,
     moments: Any = None,
     templates: Templates | None = None,
+    others: Sequence[str] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> WeightEditor | WrappedEditor:
     """An editor by name.
@@ -125,6 +141,7 @@ def build_editor(
         config: from ``configured``.
         moments: layer → second moment, for the methods that need them.
         templates: context templates; None samples them.
+        others: prompts that no edit governs, for the methods that learn from them; None samples them.
         settings: where RECT's ``keep`` and PRUNE's ``reduce`` stand.
     """
     method, wrapper = method_of(name)
@@ -133,6 +150,8 @@ def build_editor(
         if moments is None:
             raise ConfigError(f"{name} needs second moments of the model's keys; give texts with --corpus")
         host = method.kind(model, tokenizer, config, moments, templates=templates)
+    elif method.reads_others:
+        host = method.kind(model, tokenizer, config, others=others)
     else:
         host = method.kind(model, tokenizer, config)
     if wrapper is None:

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from eval.editors.errors import ConfigError
 from eval.editors.memit import Memit, MemitConfig
-from eval.editors.published import published_for
 from eval.editors.subjects import Request, target_ids
 from eval.editors.values import ValueSettings, optimised_values
 from memory_store.edit import Edit
@@ -37,18 +36,6 @@ class ComeConfig(MemitConfig):
     unlikely string and δ' is not zero; with the space a fact the model is sure of takes nothing out."""
     scaled_common: bool = False
     """The paper's form, a (δ' − π)."""
-
-    @classmethod
-    def published(cls, model: Any) -> "ComeConfig":
-        row = published_for(model)
-        return cls(
-            layers=row.layers,
-            v_lr=row.v_lr,
-            v_num_grad_steps=row.v_num_grad_steps,
-            v_weight_decay=row.v_weight_decay,
-            clamp_norm_factor=row.clamp_norm_factor,
-            mom2_update_weight=row.mom2_update_weight,
-        )
 
     def __post_init__(self) -> None:
         MemitConfig.__post_init__(self)

@@ -7,7 +7,7 @@ Source: Gupta et al., arXiv:2403.14236.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -28,17 +28,10 @@ class EmmetConfig(MemitConfig):
     """μ: a ridge on the preserved keys."""
 
     @classmethod
-    def published(cls, model: Any) -> "EmmetConfig":
+    def published(cls, model: Any) -> Self:
         row = published_for(model)
         weight = {"gpt2": 1_000.0, "gptj": 1.0}.get(model.config.model_type, 10_000.0)
-        return cls(
-            layers=(row.single_layer,),
-            v_lr=row.v_lr,
-            v_num_grad_steps=row.v_num_grad_steps,
-            v_weight_decay=row.v_weight_decay,
-            clamp_norm_factor=4.0,
-            mom2_update_weight=weight,
-        )
+        return cls(layers=(row.single_layer,), mom2_update_weight=weight, **{**row.values, "clamp_norm_factor": 4.0})
 
     def __post_init__(self) -> None:
         MemitConfig.__post_init__(self)

@@ -11,7 +11,7 @@ shuffled mini-batches, the end token appended to each answer.
 Sources: Zhu et al., arXiv:2012.00363 (FT-L); Zhang et al., arXiv:2401.01286 (FT-M); arXiv:2509.22072 (LocFT-BF).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,14 +19,11 @@ import torch
 from torch import Tensor
 
 from eval.editors.base import WeightEditor
-from eval.editors.errors import ConfigError, NumericalError
+from eval.editors.errors import ConfigError
+from eval.editors.lessons import ENOUGH, Lesson, Reads, finite, lesson, parts, reads
 from eval.editors.published import published_for
 from eval.editors.replay import Tape, record, replaced_forward
-from eval.editors.subjects import target_ids
 from memory_store.edit import Edit
-
-ENOUGH = 1e-2
-"""A batch below this loss takes no step; an epoch below it is the last. As published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +43,18 @@ class FineTuneConfig:
     norm_constraint: float | None = None
     """Largest change of any entry; None does not bound it."""
     breadth_first: bool = False
-    """Train on all edits so far, from the unedited weights, shuffled, with the end token."""
+    """Train on all edits so far, from the unedited weights, shuffled."""
+    end_token: bool = False
+    """Put the token that ends a text behind each answer, so that greedy decoding learns to stop. LocFT-BF's way; the
+    published FT-L and FT-M do not."""
     train_bias: bool = True
     """Also the projection's bias, where it has one."""
     seed: int = 0
     """Of the shuffling."""
 
     def __post_init__(self) -> None:
+        if self.end_token and self.objective == "prompt_last":
+            raise ConfigError("end_token needs objective target_new: prompt_last reads every token off one position")
         if self.objective not in ("prompt_last", "target_new"):
             raise ConfigError(f"objective must be prompt_last or target_new, got {self.objective!r}")
         for name in ("lr", "num_steps", "batch_size"):
@@ -81,7 +83,12 @@ def locft_bf(model: Any) -> FineTuneConfig:
     share = {"llama": 22 / 32, "mistral": 23 / 32}.get(kind, 6 / 28 if kind.startswith("qwen") else 22 / 32)
     layer = published_for(model).layers[-1] if depth < 4 else int(share * depth)
     return FineTuneConfig(
-        layer=min(depth - 1, layer), objective="target_new", breadth_first=True, batch_size=100, num_steps=50
+        layer=min(depth - 1, layer),
+        objective="target_new",
+        breadth_first=True,
+        end_token=True,
+        batch_size=100,
+        num_steps=50,
     )
 
 
@@ -98,7 +105,7 @@ class FineTune(WeightEditor):
         every = [*self.edits, *edits] if self.config.breadth_first else list(edits)
         if self.config.breadth_first:
             self.weights.restore()
-        batch = [self._tokens(edit) for edit in every]
+        batch = [lesson(self.tokenizer, edit, end_token=self.config.end_token) for edit in every]
         names = [projection.parameter_name]
         module: Any = projection.module
         if self.config.train_bias and getattr(module, "bias", None) is not None:
@@ -108,18 +115,7 @@ class FineTune(WeightEditor):
         for name, value in zip(names, trained, strict=True):
             self.write_change(name, value - start[name])
 
-    def _tokens(self, edit: Edit) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Prompt and target as token ids."""
-        if not edit.prompt.strip():
-            raise ConfigError(f"the edit {edit.statement!r} has no prompt")
-        target = target_ids(self.tokenizer, edit.prompt, edit.target_new)
-        if self.config.breadth_first and self.tokenizer.eos_token_id is not None:
-            target = (*target, self.tokenizer.eos_token_id)
-        return tuple(self.tokenizer(edit.prompt)["input_ids"]), target
-
-    def _train(
-        self, module: Any, batch: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], start: list[Tensor]
-    ) -> list[Tensor]:
+    def _train(self, module: Any, batch: Sequence[Lesson], start: list[Tensor]) -> list[Tensor]:
         """Trained copies of ``start`` (weight, and bias where it is trained), float32."""
         config, layer = self.config, self.config.layer
         values = [value.clone().requires_grad_(True) for value in start]
@@ -133,10 +129,10 @@ class FineTune(WeightEditor):
             return torch.nn.functional.linear(hidden, weight.T if transposed else weight, bias)
 
         generator = torch.Generator().manual_seed(config.seed)
-        tapes: dict[tuple[int, ...], tuple[Tape, Tensor, Tensor, Tensor]] = {}
+        tapes: dict[tuple[int, ...], tuple[Tape, Reads]] = {}
         for _ in range(config.num_steps):
             total = 0.0
-            for part in self._parts(len(batch), generator):
+            for part in parts(len(batch), config.batch_size, generator if config.breadth_first else None):
                 if part not in tapes or config.breadth_first:
                     found = self._recorded([batch[i] for i in part])
                     if not config.breadth_first:
@@ -144,9 +140,7 @@ class FineTune(WeightEditor):
                 else:
                     found = tapes[part]
                 loss = self._loss(module, project, *found)
-                figure = float(loss.detach())
-                if not abs(figure) < float("inf"):
-                    raise NumericalError(f"the training loss is {figure}; lower lr ({config.lr})")
+                figure = finite(loss, f"edit {batch[part[0]].edit.prompt!r} and its batch", config.lr)
                 total += figure * len(part)
                 if figure < ENOUGH:
                     continue
@@ -161,35 +155,12 @@ class FineTune(WeightEditor):
                 break
         return [value.detach() for value in values]
 
-    def _parts(self, count: int, generator: torch.Generator) -> Iterator[tuple[int, ...]]:
-        order = torch.randperm(count, generator=generator).tolist() if self.config.breadth_first else list(range(count))
-        for start in range(0, count, self.config.batch_size):
-            yield tuple(order[start : start + self.config.batch_size])
+    def _recorded(self, batch: Sequence[Lesson]) -> tuple[Tape, Reads]:
+        """The batch before the trained block, and where it is read."""
+        read = reads(batch, self.anatomy.device, teacher=self.config.objective == "target_new")
+        return record(self.anatomy, read.rows, self.config.layer), read
 
-    def _recorded(
-        self, batch: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]
-    ) -> tuple[Tape, Tensor, Tensor, Tensor]:
-        """The batch before the trained block; flat positions to read, tokens wanted there, and their weights."""
-        teacher = self.config.objective == "target_new"
-        rows = [prompt + target[:-1] if teacher else prompt for prompt, target in batch]
-        width = max(map(len, rows))
-        reads, tokens, weights = [], [], []
-        for number, (prompt, target) in enumerate(batch):
-            for offset, token in enumerate(target):
-                reads.append(number * width + len(prompt) - 1 + (offset if teacher else 0))
-                tokens.append(token)
-                weights.append(1.0 / (len(target) * len(batch)))
-        device = self.anatomy.device
-        tape = record(self.anatomy, rows, self.config.layer)
-        return (
-            tape,
-            torch.tensor(reads, device=device),
-            torch.tensor(tokens, device=device),
-            torch.tensor(weights, device=device),
-        )
-
-    def _loss(self, module: Any, project: Any, tape: Tape, reads: Tensor, tokens: Tensor, weights: Tensor) -> Tensor:
+    def _loss(self, module: Any, project: Any, tape: Tape, read: Reads) -> Tensor:
         with replaced_forward(module, project):
             out = tape.run(tape.hidden, self.config.layer, len(self.anatomy.blocks) - 1)
-        logits = self.anatomy.logits(out.reshape(-1, out.shape[-1])[reads])
-        return (torch.nn.functional.cross_entropy(logits, tokens, reduction="none") * weights).sum()
+        return read.loss(self.anatomy.logits(out.reshape(-1, out.shape[-1])[read.places]))

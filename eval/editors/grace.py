@@ -23,11 +23,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from eval.editors.base import WeightEditor
-from eval.editors.errors import ConfigError, NumericalError
-from eval.editors.subjects import target_ids
+from eval.editors.errors import ConfigError
+from eval.editors.lessons import finite, lesson
+from eval.editors.side_memory import SideMemory
 from memory_store.edit import Edit
-from scr.protocols import Answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +43,8 @@ class GraceConfig:
     """Steps per edit; it ends earlier once the answer is greedy with loss below 0.01."""
     replacement: Literal["replace_prompt", "replace_last"] = "replace_last"
     """Where the value stands: at the prompt's last token only, or at the last token of every step."""
+    end_token: bool = False
+    """Put the token that ends a text behind each answer; the published code does not."""
 
     def __post_init__(self) -> None:
         for name in ("radius", "lr", "num_steps"):
@@ -106,40 +107,24 @@ class Codebook:
         return Codebook((*entries, Entry(key, value, distance / 2, target))), len(entries)
 
 
-class Grace(WeightEditor):
+class Grace(SideMemory):
     """See the module. No weight changes: the layer is wrapped while the edited model answers."""
 
     def __init__(self, model: Any, tokenizer: Any, config: GraceConfig, **options: Any) -> None:
-        super().__init__(model, tokenizer, **options)
+        super().__init__(model, tokenizer, config.layer, **options)
         self.config = config
-        self.anatomy.checked_layers([config.layer])
-        self._projection: Any = self.anatomy.projections[config.layer].module
         self.codebook = Codebook()
 
     def write_batch(self, edits: Sequence[Edit]) -> None:
         for edit in edits:
-            if not edit.prompt.strip():
-                raise ConfigError(f"the edit {edit.statement!r} has no prompt")
-            target = target_ids(self.tokenizer, edit.prompt, edit.target_new)
-            prompt = tuple(self.tokenizer(edit.prompt)["input_ids"])
-            key, output = self._seen(prompt)
+            taught = lesson(self.tokenizer, edit, end_token=self.config.end_token)
+            prompt, target = taught.prompt, taught.target
+            key, output = (rows[-1] for rows in self.projected(prompt))
             book, index = self.codebook.added(key, output, target, self.config.radius)
             value = self._trained(prompt, target, book.entries[index].value, edit)
             entries = list(book.entries)
             entries[index] = replace(entries[index], value=value)
             self.codebook = Codebook(tuple(entries))
-
-    def _seen(self, prompt: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Key and output of the layer at the prompt's last token, float32."""
-        kept: list[Tensor] = []
-        handle = self._projection.register_forward_hook(lambda _m, inputs, out: kept.extend((inputs[0], out)))
-        try:
-            with torch.inference_mode():
-                self.model(input_ids=torch.tensor([list(prompt)], device=self.anatomy.device))
-        finally:
-            handle.remove()
-        key, output = (tensor.reshape(len(prompt), -1)[-1].float().clone() for tensor in kept)
-        return key, output
 
     def _trained(self, prompt: tuple[int, ...], target: tuple[int, ...], start: Tensor, edit: Edit) -> Tensor:
         """A value that makes the model say ``target`` after ``prompt``."""
@@ -164,9 +149,7 @@ class Grace(WeightEditor):
             finally:
                 handle.remove()
             loss = torch.nn.functional.cross_entropy(logits, wanted)
-            figure = float(loss.detach())
-            if not abs(figure) < float("inf"):
-                raise NumericalError(f"the loss of the edit {edit.prompt!r} is {figure}; lower lr ({self.config.lr})")
+            figure = finite(loss, f"the edit {edit.prompt!r}", self.config.lr)
             if figure < lowest:
                 best, lowest = value.detach().clone(), figure
             if figure < 0.01 and bool((logits.argmax(-1) == wanted).all()):
@@ -176,7 +159,7 @@ class Grace(WeightEditor):
         return best
 
     @contextlib.contextmanager
-    def _reading(self, prompt_tokens: int) -> Iterator[None]:
+    def reading(self, prompt_tokens: int) -> Iterator[None]:
         """The codebook answers for one sentence whose prompt has ``prompt_tokens`` tokens."""
         found: list[Tensor | None] = []
         seen = 0
@@ -203,20 +186,6 @@ class Grace(WeightEditor):
             yield
         finally:
             handle.remove()
-
-    def answer(self, prompts: Sequence[str]) -> list[Answer]:
-        answers = []
-        for prompt in prompts:
-            with self._reading(len(self.tokenizer(prompt)["input_ids"])):
-                answers += super().answer([prompt])
-        return answers
-
-    def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, int, bool]]:
-        scores = []
-        for prompt, continuation in pairs:
-            with self._reading(len(self.tokenizer(prompt)["input_ids"])):
-                scores += super().log_likelihood([(prompt, continuation)])
-        return scores
 
     def save_deltas(self, path: Path) -> None:
         """Write the codebook as safetensors: ``keys``, ``values``, ``radii``, ``targets`` (padded with -1)."""

@@ -7,7 +7,7 @@ Source: Meng et al., arXiv:2210.07229, equation 14.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -25,16 +25,9 @@ class MemitConfig(LocateConfig):
     """λ: how much the preserved keys weigh."""
 
     @classmethod
-    def published(cls, model: Any) -> "MemitConfig":
+    def published(cls, model: Any) -> Self:
         row = published_for(model)
-        return cls(
-            layers=row.layers,
-            v_lr=row.v_lr,
-            v_num_grad_steps=row.v_num_grad_steps,
-            v_weight_decay=row.v_weight_decay,
-            clamp_norm_factor=row.clamp_norm_factor,
-            mom2_update_weight=row.mom2_update_weight,
-        )
+        return cls(layers=row.layers, mom2_update_weight=row.mom2_update_weight, **row.values)
 
     def __post_init__(self) -> None:
         LocateConfig.__post_init__(self)

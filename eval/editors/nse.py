@@ -11,7 +11,7 @@ measures. Source: Jiang et al., arXiv:2410.04045.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -39,17 +39,14 @@ class NseConfig(MemitConfig):
     """Share of Σ|k| that the chosen neurons make up; 1 takes all."""
 
     @classmethod
-    def published(cls, model: Any) -> "NseConfig":
+    def published(cls, model: Any) -> Self:
         row = published_for(model)
         alpha, upper, share = {"gpt2": (35.0, 150.0, 1.0), "gptj": (15.0, 100.0, 0.8)}.get(
             model.config.model_type, (2.5, 50.0, 1.0)
         )
         return cls(
             layers=row.layers,
-            v_lr=row.v_lr,
-            v_num_grad_steps=row.v_num_grad_steps,
-            v_weight_decay=row.v_weight_decay,
-            clamp_norm_factor=row.clamp_norm_factor,
+            **row.values,
             mom2_update_weight=10_000.0 if model.config.model_type == "gpt2" else row.mom2_update_weight,
             alpha=alpha,
             upper_bound=upper,

@@ -26,6 +26,16 @@ class Published:
     single_layer: int
     """What the one-layer editors (ROME, EMMET) use."""
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """The fields of ``ValueSettings`` that the row fixes."""
+        return {
+            "v_lr": self.v_lr,
+            "v_num_grad_steps": self.v_num_grad_steps,
+            "v_weight_decay": self.v_weight_decay,
+            "clamp_norm_factor": self.clamp_norm_factor,
+        }
+
 
 GPT2_XL = Published((13, 14, 15, 16, 17), 48, 0.75, 0.5, 20, 0.5, 20_000, 17)
 GPT_J = Published((3, 4, 5, 6, 7, 8), 28, 0.75, 0.5, 25, 0.5, 15_000, 5)

@@ -94,11 +94,14 @@ def null_space_basis(second_moment: Tensor, threshold: float) -> Tensor:
 
     Raises:
         ConfigError: not square, or nothing lies below the threshold.
+        NumericalError: not finite.
 
     Source: AlphaEdit, arXiv:2410.02355.
     """
     if second_moment.dim() != 2 or second_moment.shape[0] != second_moment.shape[1]:
         raise ConfigError(f"a second moment is square, got shape {tuple(second_moment.shape)}")
+    if not bool(torch.isfinite(second_moment).all()):
+        raise NumericalError("the second moment of the preserved keys is not finite")
     values, vectors = torch.linalg.eigh(second_moment.double())
     unused = vectors[:, values < threshold]
     if unused.shape[1] == 0:

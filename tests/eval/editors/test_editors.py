@@ -10,16 +10,20 @@ import torch
 from eval.editors.alphaedit import AlphaEdit, AlphaEditConfig
 from eval.editors.come import Come, ComeConfig, without_old
 from eval.editors.emmet import Emmet, EmmetConfig
+from eval.editors.errors import ConfigError, NumericalError
 from eval.editors.fine_tune import FineTune, FineTuneConfig, ft_l, ft_m, locft_bf
+from eval.editors.grace import Grace, GraceConfig
 from eval.editors.locate import LocateConfig
+from eval.editors.lora import Lora, LoraConfig
 from eval.editors.memit import Memit, MemitConfig
 from eval.editors.nse import Nse, NseConfig, strongest_neurons
 from eval.editors.prune import Prune, reduced
 from eval.editors.rect import Rect, largest_relative
 from eval.editors.rome import Rome, RomeConfig
 from eval.editors.subjects import requests
+from eval.editors.wise import Wise, WiseConfig
 from memory_store.edit import Edit
-from memory_store.errors import ConfigError, EditNotFoundError
+from memory_store.errors import EditNotFoundError
 
 QUICK: dict[str, Any] = {"v_lr": 0.1, "v_num_grad_steps": 3, "clamp_norm_factor": 1.0}
 Make = Callable[..., Any]
@@ -65,7 +69,17 @@ MAKERS: dict[str, Make] = {
     "locft-bf": lambda m, t, **o: FineTune(
         m, t, FineTuneConfig(layer=1, objective="target_new", breadth_first=True, num_steps=2, batch_size=2)
     ),
+    "lora": lambda m, t, **o: lora(m, t),
+    "grace": lambda m, t, **o: Grace(m, t, GraceConfig(layer=1, radius=0.1, lr=0.5, num_steps=3)),
+    "wise": lambda m, t, **o: Wise(
+        m, t, WiseConfig(layer=1, edit_lr=0.2, n_iter=3, alpha=0.0, beta=0.1, gamma=0.05), others=["Who wrote"]
+    ),
 }
+
+
+def lora(model: Any, tokenizer: Any, **options: Any) -> Lora:
+    pytest.importorskip("peft", reason="peft, the extra lora, is not installed")
+    return Lora(model, tokenizer, LoraConfig(rank=2, num_steps=2, lr=0.05, **options))
 
 
 @pytest.fixture(params=MAKERS)
@@ -77,35 +91,40 @@ def same(model: Any, kept: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(p, kept[name]) for name, p in model.named_parameters())
 
 
+def scores(editor: Any, facts: list[Edit]) -> list[float]:
+    return [score for score, _, _ in editor.log_likelihood([(fact.prompt, " " + fact.target_new) for fact in facts])]
+
+
 def test_leaving_the_context_restores_every_bit(make: Make, make_model: Any, facts: list[Edit], bits: Any) -> None:
     model = make_model()
     kept = bits(model)
     with make(model) as editor:
+        before = scores(editor, facts)
         results = editor.edit(facts[:2])
         assert [result.status for result in results] == ["added", "added"]
-        assert not same(model, kept)
+        assert scores(editor, facts[:2]) != before[:2]
         (answer,) = editor.answer(["The capital of France is"])
         assert answer.route == "base"
         editor.edit(facts[2:])
         assert [edit.edit_id for edit in editor.edits] == ["a", "b", "c"]
     assert same(model, kept)
+    assert scores(editor, facts) == before
     assert not editor.edits
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
-def test_forgetting_gives_the_model_that_never_saw_the_edit(
-    make: Make, make_model: Any, facts: list[Edit], bits: Any
-) -> None:
+def test_forgetting_gives_the_model_that_never_saw_the_edit(make: Make, make_model: Any, facts: list[Edit]) -> None:
     model = make_model()
     with make(model) as editor:
         editor.edit(facts[:1])
         editor.edit(facts[2:])
-        wanted = bits(model)
+        wanted = scores(editor, facts)
         editor.restore()
         editor.edit(facts[:2])
         editor.edit(facts[2:])
         editor.forget(["b"])
         assert [edit.edit_id for edit in editor.edits] == ["a", "c"]
-        assert all(torch.allclose(p, wanted[name], atol=1e-6) for name, p in model.named_parameters())
+        assert scores(editor, facts) == pytest.approx(wanted, abs=1e-4)
         with pytest.raises(EditNotFoundError, match="'b'"):
             editor.forget(["b"])
 
@@ -114,12 +133,77 @@ def test_a_batch_that_fails_changes_nothing(make: Make, make_model: Any, facts: 
     model = make_model()
     with make(model) as editor:
         editor.edit(facts[:1])
-        kept = bits(model)
-        with pytest.raises(ConfigError, match="empty target"):
-            editor.edit([facts[1], replace(facts[2], target_new="")])
-        assert same(model, kept)
-        assert [edit.edit_id for edit in editor.edits] == ["a"]
+        kept, wanted = bits(model), scores(editor, facts)
+        for bad, message in [
+            (replace(facts[2], target_new=""), "empty target"),
+            (replace(facts[2], target_new=" \n"), "empty target"),
+            (replace(facts[2], prompt="", statement="x"), "no prompt"),
+        ]:
+            with pytest.raises(ConfigError, match=message):
+                editor.edit([facts[1], bad])
+            assert same(model, kept)
+            assert scores(editor, facts) == wanted
+            assert [edit.edit_id for edit in editor.edits] == ["a"]
         editor.edit(facts[1:])
+
+
+class Forgetful:
+    """A tokenizer that drops a word."""
+
+    def __init__(self, inner: Any, word: str) -> None:
+        self.inner, self.word = inner, word
+
+    def __call__(self, text: Any, **options: Any) -> Any:
+        cut = text.replace(self.word, "") if isinstance(text, str) else [t.replace(self.word, "") for t in text]
+        return self.inner(cut, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def test_a_target_that_tokenises_to_nothing_is_refused(
+    make: Make, make_model: Any, facts: list[Edit], bits: Any
+) -> None:
+    model = make_model()
+    kept = bits(model)
+    with make(model) as editor:
+        host = getattr(editor, "host", editor)
+        host.tokenizer = Forgetful(host.tokenizer, " \u200b")
+        with pytest.raises(ConfigError, match="tokenises to nothing"):
+            editor.edit([replace(facts[0], target_new="\u200b")])
+        assert same(model, kept)
+        assert not editor.edits
+
+
+def test_a_loss_that_is_not_finite_is_one_error_and_changes_nothing(
+    make: Make, make_model: Any, facts: list[Edit], bits: Any
+) -> None:
+    model = make_model()
+    with make(model) as editor:
+        with torch.no_grad():
+            kept_norm = model.transformer.ln_f.weight.detach().clone()
+            model.transformer.ln_f.weight.fill_(float("nan"))
+        kept = bits(model)
+        with pytest.raises(NumericalError, match="not finite"):
+            editor.edit(facts[:1])
+        with torch.no_grad():
+            model.transformer.ln_f.weight.copy_(kept_norm)
+        kept["transformer.ln_f.weight"] = kept_norm
+        assert same(model, kept)
+        assert not editor.edits
+
+
+@pytest.mark.parametrize("name", ["memit", "alphaedit", "emmet", "rome", "nse", "come", "rect", "prune"])
+def test_a_subject_that_is_not_in_its_prompt_is_refused(
+    name: str, make_model: Any, tokenizer: Any, templates: Any, facts: list[Edit], bits: Any
+) -> None:
+    model = make_model()
+    kept = bits(model)
+    with MAKERS[name](model, tokenizer, templates=templates) as editor:
+        for subject, message in [("Spain", "'Spain' does not stand in the prompt"), ("", "no subject")]:
+            with pytest.raises(ConfigError, match=message):
+                editor.edit([replace(facts[0], subject=subject)])
+        assert same(model, kept)
 
 
 @pytest.mark.parametrize("arch", ["gptj", "gpt_neox", "llama", "qwen2", "gemma2", "phi", "opt"])
@@ -130,9 +214,11 @@ def test_every_architecture_can_be_edited(
     model = make_model(arch).to(dtype)
     kept = bits(model)
     with make(model) as editor:
+        before = scores(editor, facts)
         editor.edit(facts)
         assert all(bool(p.isfinite().all()) for p in model.parameters())
-        assert not same(model, kept)
+        assert scores(editor, facts) != before
+        assert same(model, kept) == isinstance(editor, Grace | Wise)
     assert same(model, kept)
 
 
@@ -265,10 +351,67 @@ def test_configurations_out_of_range_are_refused(make_config: Callable[[], Any],
         make_config()
 
 
-def test_layers_out_of_range_and_missing_moments_are_refused(make_model: Any, tokenizer: Any, templates: Any) -> None:
+@pytest.mark.parametrize(
+    "make_editor",
+    [
+        lambda m, t, o: Memit(m, t, MemitConfig(layers=(7,)), moments(m), **o),
+        lambda m, t, o: AlphaEdit(m, t, AlphaEditConfig(layers=(7,)), moments(m), **o),
+        lambda m, t, o: Emmet(m, t, EmmetConfig(layers=(7,)), moments(m), **o),
+        lambda m, t, o: Nse(m, t, NseConfig(layers=(7,)), moments(m), **o),
+        lambda m, t, o: Come(m, t, ComeConfig(layers=(7,)), moments(m), **o),
+        lambda m, t, o: Rome(m, t, RomeConfig(layer=7), moments(m), **o),
+        lambda m, t, _: FineTune(m, t, FineTuneConfig(layer=7, objective="target_new")),
+        lambda m, t, _: lora(m, t, layers=(7,)),
+        lambda m, t, _: Grace(m, t, GraceConfig(layer=7)),
+        lambda m, t, _: Wise(m, t, WiseConfig(layer=7), others=["x"]),
+    ],
+)
+def test_layers_out_of_range_are_refused(make_editor: Make, make_model: Any, tokenizer: Any, templates: Any) -> None:
+    with pytest.raises(ConfigError, match=r"layers \[7\] are out of range: the model has layers 0 to 2"):
+        make_editor(make_model(), tokenizer, {"templates": templates})
+
+
+SOLVING: list[tuple[Any, Any]] = [
+    (Memit, MemitConfig(layers=(1,))),
+    (Emmet, EmmetConfig(layers=(1,))),
+    (Come, ComeConfig(layers=(1,))),
+    (Nse, NseConfig(layers=(1,), alpha=0.0, upper_bound=1e9, **QUICK)),
+    (Rome, RomeConfig(layer=1)),
+]
+
+
+@pytest.mark.parametrize(("kind", "config"), SOLVING)
+def test_a_singular_solve_is_one_error_and_changes_nothing(
+    kind: Any, config: Any, make_model: Any, tokenizer: Any, templates: Any, facts: list[Edit], bits: Any
+) -> None:
     model = make_model()
-    for layers, given, message in [((7,), moments(model), "out of range"), ((1,), {}, "no second moment")]:
+    kept = bits(model)
+    with pytest.raises(NumericalError, match="singular"):
+        kind(model, tokenizer, config, {1: torch.zeros(128, 128)}, templates=templates).edit(facts[:1])
+    assert same(model, kept)
+
+
+@pytest.mark.parametrize(("kind", "config"), [*SOLVING, (AlphaEdit, AlphaEditConfig(layers=(1,)))])
+def test_moments_that_are_missing_or_of_another_model_are_refused(
+    kind: Any, config: Any, make_model: Any, tokenizer: Any, templates: Any
+) -> None:
+    from eval.editors.anatomy import dissect
+    from eval.editors.moments import second_moments
+
+    model, other = make_model(), make_model()
+    with torch.no_grad():
+        other.transformer.h[0].mlp.c_proj.weight.mul_(1.5)
+    theirs = second_moments(dissect(other), tokenizer, ["The capital of France is Paris."], [1])
+    for given, message in [({}, "no second moment"), (theirs, "compute it for this model")]:
         with pytest.raises(ConfigError, match=message):
-            Memit(model, tokenizer, MemitConfig(layers=layers), given, templates=templates)
-    with pytest.raises(ConfigError, match="singular"):
-        Memit(model, tokenizer, MemitConfig(layers=(1,)), {1: torch.zeros(128, 128)}, templates=templates)
+            kind(model, tokenizer, config, given, templates=templates)
+
+
+@pytest.mark.parametrize(("kind", "config"), [*SOLVING, (AlphaEdit, AlphaEditConfig(layers=(1,)))])
+def test_moments_that_are_not_finite_are_refused(
+    kind: Any, config: Any, make_model: Any, tokenizer: Any, templates: Any, facts: list[Edit]
+) -> None:
+    with pytest.raises(NumericalError, match="not finite"):
+        kind(make_model(), tokenizer, config, {1: torch.full((128, 128), float("nan"))}, templates=templates).edit(
+            facts
+        )
