@@ -2,10 +2,6 @@
 
 import io
 import json
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +13,7 @@ from memory_store.importing import import_file
 from memory_store.store import EditStore
 from memory_store.transfer import read_rows, records_to_csv, to_record
 
-ROOT = Path(__file__).parents[2]
-SHARED = ROOT.parent / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 COUNTERFACT = {
     "case_id": 7,
@@ -276,45 +271,3 @@ def test_an_exported_store_reads_back_equal(store, put, capital, clock, form):
         done = import_file(other, io.BytesIO(text.encode()))
         assert not done.errors and comparable(other) == comparable(store)
         assert comparable(other, as_of="2050") == comparable(store, as_of="2050")
-
-
-WRITER = """
-import sys
-from memory_store.importing import import_file
-from memory_store.store import EditStore
-with EditStore.open(sys.argv[1]) as store, open(sys.argv[2], "rb") as file:
-    done = import_file(store, file, progress=lambda done, at: print(done.committed, flush=True))
-    print("end", done.resumed_after, flush=True)
-"""
-
-
-def killed_imports(tmp_path, count, waits):
-    path, source = tmp_path / "s.scr", tmp_path / "facts.jsonl"
-    source.write_bytes(lines(*numbered(count)).read())
-    for wait in waits:
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, path, source], cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
-        with writer:
-            for _ in range(wait):
-                writer.stdout.readline()
-            os.kill(writer.pid, signal.SIGKILL)
-        with EditStore.open(path) as store:
-            assert store.verify().ok and len(store) % 256 in (0, count % 256)
-            stored = [edit.subject for edit in store.edits()]
-            assert stored == [f"Box {n}" for n in range(len(stored))] and stored
-            there = len(stored)
-    with EditStore.open(path) as store, source.open("rb") as file:
-        done = import_file(store, file)
-        assert done.resumed_after == there and done.counts["duplicate"] == 0
-        assert [edit.subject for edit in store.edits()] == [f"Box {n}" for n in range(count)]
-        assert len(store.edits(include_closed=True)) == count and store.doctor() == []
-
-
-def test_kill_9_during_an_import_keeps_whole_batches_and_the_next_run_finishes_without_duplicates(tmp_path):
-    killed_imports(tmp_path, 1600, [1, 1, 2])
-
-
-@pytest.mark.slow
-def test_kill_9_at_three_moments_of_20_000_rows(tmp_path):
-    killed_imports(tmp_path, 20_000, [3, 20, 30])
