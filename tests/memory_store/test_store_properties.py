@@ -1,7 +1,16 @@
-"""Random lives of a store, lived beside a model that is nothing but sets of days."""
+"""Random lives of a store, lived by two writers beside a model that is nothing but sets of days.
+
+The second writer is another object in this process, or another process: this file run as a script, which opens stores
+and calls them for whoever writes to its standard input.
+"""
 
 import copy
+import os
+import pickle
+import subprocess
+import sys
 import tempfile
+import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +22,7 @@ from hypothesis import strategies as st
 from memory_store.edit import Edit
 from memory_store.store import EditStore
 
+ROOT = Path(__file__).parents[2]
 FIRST, LAST = -30, 400
 SPACES = ("a", "b")
 STORED = ("added", "superseded")
@@ -52,6 +62,8 @@ class Model:
         self.standing = {space: [] for space in SPACES}
         self.undone = {space: [] for space in SPACES}
         self.steps = 0
+        self.sources = 0
+        self.secrets = {}  # (space, edit_id) -> the sources it was ever stored with
 
     def write(self, changes):
         """changes: space -> days of its versions after the write."""
@@ -187,30 +199,95 @@ steps = st.lists(
 )
 
 
-def key_of(edit_number):
-    key = np.random.default_rng(edit_number).normal(size=8)
+def key_of(number):
+    key = np.random.default_rng(number).normal(size=8)
     return (key / np.linalg.norm(key)).astype(np.float32)
 
 
 def keys_for(edits):
-    return np.array([key_of(int(edit.target_new) + 10 * (edit.subject == "X")) for edit in edits]).reshape(-1, 8)
+    """A key of its own for each version, so that a purge can be held to its bytes."""
+    return np.array([key_of(zlib.crc32(edit.source.encode())) for edit in edits]).reshape(-1, 8)
+
+
+class Elsewhere:
+    """A store that another process has open; its methods are called there."""
+
+    def __init__(self, process, path, index, model):
+        self._process, self._model = process, model
+        self._asked("open", path, index)
+
+    def __getattr__(self, name):
+        return lambda *args, **more: self._asked(name, *args, **more)
+
+    def __len__(self):
+        return self._asked("__len__")
+
+    def reindex(self, encoder, encode):
+        assert encode is reindexed
+        return self._asked("reindex", encoder)
+
+    def _asked(self, name, *args, **more):
+        pickle.dump((self._model.today, name, args, more), self._process.stdin)
+        self._process.stdin.flush()
+        answer = pickle.load(self._process.stdout)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+def serve():
+    """Call one store after another for whoever asks."""
+    store, calendar, answers = None, Model(), sys.stdout.buffer
+    while True:
+        try:
+            calendar.today, name, args, more = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        answer = None
+        try:
+            if name == "open":
+                path, index = args
+                store = EditStore.open(path, encoder="toy", index=index, clock=lambda: day(calendar.today))
+            elif name == "reindex":
+                answer = store.reindex(*args, reindexed)
+            else:
+                answer = getattr(store, name)(*args, **more)
+        except Exception as error:
+            answer = error
+        pickle.dump(answer, answers)
+        answers.flush()
+
+
+def reindexed(edits):
+    return {"statement": keys_for(edits)}
+
+
+@pytest.fixture(scope="module")
+def process():
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, __file__], env=environment, stdin=-1, stdout=-1) as process:
+        yield process
+        process.stdin.close()
 
 
 @pytest.mark.parametrize("index", ["exact", "faiss", "codes"])
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.parametrize("second", ["object", "process"])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(life=steps, data=st.data())
-def test_a_store_agrees_with_plain_sets_of_days(index, life, data):
+def test_a_store_agrees_with_plain_sets_of_days(index, second, process, life, data):
     with tempfile.TemporaryDirectory() as folder:
-        model = Model()
+        model, path = Model(), Path(folder, "s.scr")
 
-        def opened():
-            return EditStore.open(Path(folder, "s.scr"), encoder="toy", index=index, clock=lambda: day(model.today))
+        def opened(number):
+            if number and second == "process":
+                return Elsewhere(process, path, index, model)
+            return EditStore.open(path, encoder="toy", index=index, clock=lambda: day(model.today))
 
-        stores = [opened(), opened()]  # two that write, each of which must see what the other did
+        stores = [opened(0), opened(1)]  # two that write, each of which must see what the other did
         try:
             for number, step in enumerate(life):
                 model.today += data.draw(st.integers(1, 9))
-                live_one(model, stores, number, step, opened)
+                live_one(model, stores, number, step, opened, path)
                 reader = stores[(number + 1) % 2]
                 check(model, reader, data)
             assert stores[0].verify().ok and stores[0].doctor() == []
@@ -219,7 +296,7 @@ def test_a_store_agrees_with_plain_sets_of_days(index, life, data):
                 store.close()
 
 
-def live_one(model, stores, number, step, opened):
+def live_one(model, stores, number, step, opened, path):
     kind, *how = step
     writer = stores[number % 2]
     if kind == "put":
@@ -230,6 +307,9 @@ def live_one(model, stores, number, step, opened):
         for (_, edit_id), result in zip(expected, results, strict=True):
             if edit_id is not None and result.edit.edit_id != edit_id:
                 model.rename(result.edit.namespace, edit_id, result.edit.edit_id)
+        for edit, result in zip(asked, results, strict=True):
+            if result.status in STORED:
+                model.secrets.setdefault((edit.namespace, result.edit.edit_id), []).append(edit)
     elif kind == "forget":
         there = [i for i, days in model.days[how[0]].items() if days]
         if there:
@@ -240,10 +320,15 @@ def live_one(model, stores, number, step, opened):
         ever = list(model.said[how[0]])
         if ever:
             edit_id = ever[how[1] % len(ever)]
+            secrets = model.secrets.pop((how[0], edit_id))
+            assert secrets[0].source.encode() in everything(path)
             assert writer.purge([edit_id], namespace=how[0]).complete
             model.purge(how[0], edit_id)
+            files = everything(path)
+            for edit in secrets:
+                assert edit.source.encode() not in files and keys_for([edit]).tobytes() not in files
     elif kind == "reindex":
-        writer.reindex("toy", lambda edits: {"statement": keys_for(edits)})
+        writer.reindex("toy", reindexed)
     elif kind in ("undo", "redo"):
         spaces = SPACES if how[0] is None else (how[0],)
         expected = 0
@@ -253,11 +338,17 @@ def live_one(model, stores, number, step, opened):
         assert len(getattr(writer, kind)(how[1], namespace=how[0])) == expected
     else:
         writer.close()
-        stores[number % 2] = opened()
+        stores[number % 2] = opened(number % 2)
+
+
+def everything(path):
+    """The bytes of every file of a store."""
+    return b"".join(file.read_bytes() for file in path.parent.iterdir())
 
 
 def as_edit(model, space, subject, target, start, length, own):
     end = end_of(model.today, start, length)
+    model.sources += 1
     return Edit(
         statement=f"{subject} is {target}.",
         subject=subject,
@@ -265,6 +356,7 @@ def as_edit(model, space, subject, target, start, length, own):
         target_new=target,
         namespace=space,
         edit_id=f"{subject}{target}" if own else "",
+        source=f"whispered by no. {model.sources}.",
         valid_from=None if start is None else day(start).isoformat(),
         valid_until=None if end is None else day(end).isoformat(),
     )
@@ -287,3 +379,7 @@ def check(model, store, data):
         assert {hit.edit_id for hit in past[0]} == set(model.valid(space, then))
         assert {i for i in store.mentioned(["x y"], namespace=space)[0]} == set(now)
     assert len(store) == sum(len(model.valid(space, model.today)) for space in SPACES)
+
+
+if __name__ == "__main__":
+    serve()
