@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from eval.editors.cli import edit, moments
+from eval.editors.cli import edit, moments, tune
 from scr.cli.options import Command, Group, Session, pass_session
 from scr.cli.output import print_json
 
@@ -24,6 +24,7 @@ def eval_group() -> None:
 
 eval_group.add_command(edit)
 eval_group.add_command(moments)
+eval_group.add_command(tune)
 
 
 @eval_group.command(

@@ -6,7 +6,8 @@ The only file that names all editors. Settings go by the fields' own names; publ
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin
 
 from eval.editors.alphaedit import AlphaEdit, AlphaEditConfig
 from eval.editors.base import WeightEditor
@@ -83,7 +84,7 @@ def configured(name: str, model: Any, settings: Mapping[str, Any]) -> tuple[Any,
     """
     method, wrapper = method_of(name)
     config = method.defaults(model)
-    known = {field.name: getattr(config, field.name) for field in fields(config)}
+    known = {field.name: field.type for field in fields(config)}
     given = dict(settings)
     if "layers" in given and "layer" in known and "layer" not in given:
         layers = given.pop("layers")
@@ -96,32 +97,32 @@ def configured(name: str, model: Any, settings: Mapping[str, Any]) -> tuple[Any,
     return replace(config, **chosen), [key for key in given if key not in known]
 
 
-def _typed(key: str, value: Any, default: Any) -> Any:
-    """``value`` in the type of the field; a number where JSON had one."""
-    if key in LISTS:
-        kind, what = LISTS[key]
-        if value is None and default is None:
-            return None
-        if not isinstance(value, list | tuple) or not all(type(v) is kind for v in value):
-            raise ConfigError(f"{key} must be a list of {what}, got {value!r}")
-        return tuple(value)
-    if value is None and (default is None or key in OPTIONAL):
+def _typed(key: str, value: Any, kind: Any) -> Any:
+    """``value`` in the declared type of its field; whole numbers may be written as 3.0, lists are JSON's."""
+    kinds = [k for k in (get_args(kind) if isinstance(kind, UnionType) else (kind,)) if k is not NoneType]
+    optional = "" if kinds == [kind] else " or null"
+    (only,) = kinds
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None and optional:
         return None
-    if isinstance(default, bool | str):
-        if type(value) is not type(default):
-            raise ConfigError(f"{key} must be {type(default).__name__}, got {value!r}")
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"{key} must be a number{' or null' if key in OPTIONAL else ''}, got {value!r}")
-    if isinstance(default, int) and not float(value).is_integer():
-        raise ConfigError(f"{key} must be a whole number, got {value!r}")
-    return float(value) if isinstance(default, float) else int(value) if isinstance(default, int) else value
-
-
-LISTS: dict[str, tuple[type, str]] = {"layers": (int, "whole numbers"), "target_modules": (str, "names")}
-"""Settings that are lists, and of what."""
-OPTIONAL = ("norm_constraint",)
-"""Settings with a value that may be null instead."""
+    if get_origin(only) is tuple:
+        of = get_args(only)[0]
+        if isinstance(value, list | tuple) and all(type(item) is of for item in value):
+            return tuple(value)
+        raise ConfigError(
+            f"{key} must be a list of {'whole numbers' if of is int else 'names'}{optional}, got {value!r}"
+        )
+    if only is float and number:
+        return float(value)
+    if only is int and number and float(value).is_integer():
+        return int(value)
+    if only in (int, float):
+        raise ConfigError(f"{key} must be a {'whole ' if only is int else ''}number{optional}, got {value!r}")
+    if only is bool and type(value) is not bool:
+        raise ConfigError(f"{key} must be true or false, got {value!r}")
+    if only is not bool and not isinstance(value, str):
+        raise ConfigError(f"{key} must be text, got {value!r}")
+    return value
 
 
 def build_editor(

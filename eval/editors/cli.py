@@ -1,4 +1,4 @@
-"""``scr eval edit`` and ``scr eval moments``: weight editors from the command line.
+"""``scr eval edit``, ``scr eval tune`` and ``scr eval moments``: weight editors from the command line.
 
 Commands for ``eval.cli``'s group; torch is loaded when one of them runs.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,14 @@ _CACHE = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for second moments (default: scr/moments in the user's cache folder).",
 )
+_CONFIG = click.option("--config", type=_FILE, help="JSON: settings by their own names, over the published ones.")
+_TEMPLATES = click.option("--templates", type=_FILE, help="JSON: frozen context templates, in groups.")
+_CORPUS = click.option(
+    "--corpus",
+    type=_FILE,
+    help="Texts, a JSON list or one a line: for second moments, and for WISE what no edit governs.",
+)
+_BATCH = click.option("--batch-size", type=click.IntRange(1), help="Edits written together; all where left out.")
 
 
 @click.command(
@@ -43,10 +51,10 @@ _CACHE = click.option(
 )
 @click.option("--method", required=True, help="memit, rome, alphaedit, … or rect-… and prune-… before one.")
 @click.option("--edits", type=_FILE, required=True, help="JSON Lines or a JSON list: prompt, subject, target_new.")
-@click.option("--config", type=_FILE, help="JSON: settings by their own names, over the published ones.")
-@click.option("--templates", type=_FILE, help="JSON: frozen context templates, in groups.")
-@click.option("--corpus", type=_FILE, help="Texts for second moments: a JSON list, or one a line.")
-@click.option("--batch-size", type=click.IntRange(1), help="Edits written together; all of them where left out.")
+@_CONFIG
+@_TEMPLATES
+@_CORPUS
+@_BATCH
 @click.option(
     "--save-deltas",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -72,15 +80,15 @@ def edit(
     """
     from eval.editors.anatomy import dissect
     from eval.editors.build import build_editor, configured, layers_of, method_of
-    from eval.editors.sweep import read_corpus, read_edits, sweep
+    from eval.editors.prune import Prune
+    from eval.editors.sweep import read_edits, sweep
     from eval.editors.templates import load_templates
     from scr.language_model import load_model
 
-    needs_moments = method_of(method)[0].needs_moments
+    kind = method_of(method)[0]
     settings = read_settings(config)
     wanted = read_edits(edits)
-    if needs_moments and corpus is None:
-        raise ConfigError(f"{method} needs second moments of the model's keys; give texts with --corpus")
+    texts = _texts(method, kind.needs_moments, corpus)
     frozen = load_templates(templates) if templates is not None else None
     given = session.settings
     model, tokenizer = load_model(given.model, offline=given.offline, device=given.device)
@@ -88,13 +96,16 @@ def edit(
     if unknown:
         session.warn(f"{method} has no setting {', '.join(sorted(unknown))}; left out of account")
     moments = None
-    if needs_moments and corpus is not None:
-        moments = _moments(session, dissect(model), tokenizer, read_corpus(corpus), layers_of(chosen), cache)
-    editor = build_editor(method, model, tokenizer, chosen, moments=moments, templates=frozen, settings=settings)
+    if kind.needs_moments:
+        moments = _moments(session, dissect(model), tokenizer, texts or [], layers_of(chosen), cache)
+    editor = build_editor(
+        method, model, tokenizer, chosen, moments=moments, templates=frozen, others=texts, settings=settings
+    )
     run = {"method": method, "config": asdict(chosen), "settings": settings, "templates": frozen}
     with editor:
         done = sweep(editor, wanted, save_deltas, batch_size=batch_size, run=run, progress=_meter(session, "edits"))
         norms = {name: float(delta.norm()) for name, delta in editor.weights.deltas.items()}
+        sigma = editor.singular_values() if isinstance(editor, Prune) else None
     result: dict[str, Any] = {
         "method": method,
         "edits": done.edits,
@@ -103,10 +114,111 @@ def edit(
         "seconds": round(done.seconds, 3),
         "deltas": str(save_deltas),
         "norms": norms,
+        **({"largest_singular_values": sigma} if sigma is not None else {}),
         "config": asdict(chosen),
         "ignored": sorted(unknown),
     }
     session.print("scr.eval.edit/1", result, lambda: _as_text(result))
+
+
+@click.command(
+    "tune",
+    cls=Command,
+    short_help="Find the settings of a weight editor on development edits.",
+    examples="""
+        scr eval tune -m ./model --method memit --edits dev.jsonl --corpus texts.json --save-config memit.json
+        scr eval tune -m ./model --method rome --edits dev.jsonl --corpus texts.json --single --budget 40 --json
+    """,
+)
+@click.option("--method", required=True, help="As for scr eval edit.")
+@click.option(
+    "--edits",
+    type=_FILE,
+    required=True,
+    help="Development edits, as for scr eval edit; rephrase_prompt and locality_prompt count where rows have them.",
+)
+@click.option("--budget", type=click.IntRange(1), default=20, show_default=True, help="Trials; equal for all methods.")
+@click.option("--config", type=_FILE, help="JSON: settings that stay as given in every trial.")
+@_TEMPLATES
+@_CORPUS
+@_BATCH
+@click.option("--single", is_flag=True, help="Each edit by itself, the model given back after it.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--save-config", type=click.Path(dir_okay=False, path_type=Path), help="The best settings, for --config.")
+@_CACHE
+@pass_session
+def tune(
+    session: Session,
+    method: str,
+    edits: Path,
+    budget: int,
+    config: Path | None,
+    templates: Path | None,
+    corpus: Path | None,
+    batch_size: int | None,
+    single: bool,
+    seed: int,
+    save_config: Path | None,
+    cache: Path | None,
+) -> None:
+    """Search the published ranges of a method's settings.
+
+    The first trial is the published configuration. A trial's score is the harmonic mean of the shares of edits, of
+    rephrased prompts and of untouched prompts that are answered as they should, by greedy decoding to the stop.
+    """
+    from eval.editors.anatomy import dissect
+    from eval.editors.build import method_of
+    from eval.editors.templates import load_templates
+    from eval.editors.tune import Trial, read_development
+    from eval.editors.tune import tune as search
+    from scr.language_model import load_model
+
+    kind = method_of(method)[0]
+    settings, rows = read_settings(config), read_development(edits)
+    texts = _texts(method, kind.needs_moments, corpus)
+    frozen = load_templates(templates) if templates is not None else None
+    given = session.settings
+    model, tokenizer = load_model(given.model, offline=given.offline, device=given.device)
+    anatomy = dissect(model)
+    known: dict[int, SecondMoment] = {}
+
+    def moments(layers: Sequence[int]) -> dict[int, SecondMoment]:
+        missing = tuple(layer for layer in anatomy.checked_layers(layers) if layer not in known)
+        if missing:
+            known.update(_moments(session, anatomy, tokenizer, texts or [], missing, cache))
+        return known
+
+    def tell(number: int, trial: Trial) -> None:
+        figures = trial.figures
+        told = f"score {figures.score:.3f}, reliability {figures.reliability:.3f}" if figures else trial.error
+        session.say(f"trial {number} of {budget}: {told}; {trial.settings or 'published settings'}")
+
+    found = search(
+        method,
+        model,
+        tokenizer,
+        rows,
+        budget=budget,
+        settings=settings,
+        moments=moments,
+        templates=frozen,
+        others=texts,
+        batch_size=batch_size,
+        alone=single,
+        seed=seed,
+        progress=tell,
+    )
+    result = found.as_json()
+    if save_config is not None:
+        save_config.write_text(json.dumps(result["config"], indent=1) + "\n", encoding="utf-8")
+    session.print("scr.eval.tune/1", {"edits": len(rows), "seed": seed, **result}, lambda: _tuned_as_text(result))
+
+
+def _tuned_as_text(result: dict[str, Any]) -> str:
+    figures = result["best"]["figures"]
+    lines = [f"{result['method']}: the best of {len(result['trials'])} trials"]
+    lines += [f"  {name}: {'–' if value is None else format(value, '.3f')}" for name, value in figures.items()]
+    return "\n".join([*lines, f"settings {json.dumps(result['config'])}"])
 
 
 @click.command(
@@ -176,6 +288,14 @@ def read_settings(path: Path | None) -> dict[str, Any]:
     return found
 
 
+def _texts(method: str, needed: bool, corpus: Path | None) -> list[str] | None:
+    from eval.editors.sweep import read_corpus
+
+    if needed and corpus is None:
+        raise ConfigError(f"{method} needs second moments of the model's keys; give texts with --corpus")
+    return read_corpus(corpus) if corpus is not None else None
+
+
 def default_cache() -> Path:
     """``scr/moments`` in the user's cache folder."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scr" / "moments"
@@ -228,4 +348,4 @@ def _as_text(result: dict[str, Any]) -> str:
     return "\n".join([*lines, f"written to {result['deltas']}"])
 
 
-__all__ = ["default_cache", "edit", "moments", "read_settings"]
+__all__ = ["default_cache", "edit", "moments", "read_settings", "tune"]

@@ -80,6 +80,22 @@ class Prune(WrappedEditor):
         finally:
             self._prune()
 
+    def singular_values(self) -> dict[str, dict[str, float]]:
+        """By parameter, the largest singular value of the unedited weight, of the whole change and of the pruned one.
+
+        They explain the method: what exceeds the weight's own is all but cut down to it.
+        """
+        weights = self.host.weights
+        return {
+            name: {
+                "weight": _sigma_max(weights.original(name)),
+                "change": _sigma_max(delta),
+                "pruned": _sigma_max(weights.deltas[name]),
+            }
+            for name, delta in self._full.items()
+            if delta.dim() == 2
+        }
+
     @property
     def full_deltas(self) -> Mapping[str, Tensor]:
         return self._full
@@ -103,3 +119,7 @@ class Prune(WrappedEditor):
                 for name, delta in self._full.items()
             }
         )
+
+
+def _sigma_max(matrix: Tensor) -> float:
+    return float(torch.linalg.matrix_norm(matrix.double(), ord=2))

@@ -113,6 +113,22 @@ def _resume(editor: AnyEditor, batches: Sequence[Sequence[Edit]], path: Path, ke
     return done
 
 
+def read_rows(path: Path) -> list[Any]:
+    """Rows of JSON Lines or of a JSON list.
+
+    Raises:
+        ConfigError: unreadable.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        if text.lstrip().startswith("["):
+            rows: list[Any] = json.loads(text)
+            return rows
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read edits from {path}: {error}") from error
+
+
 def read_edits(path: Path) -> list[Edit]:
     """Edits from JSON Lines or a JSON list: ``prompt``, ``subject``, ``target_new``, perhaps ``edit_id``.
 
@@ -121,17 +137,8 @@ def read_edits(path: Path) -> list[Edit]:
     Raises:
         ConfigError: unreadable, or a row without its parts.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        rows = (
-            json.loads(text)
-            if text.lstrip().startswith("[")
-            else [json.loads(t) for t in text.splitlines() if t.strip()]
-        )
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read edits from {path}: {error}") from error
     edits = []
-    for number, row in enumerate(rows):
+    for number, row in enumerate(read_rows(path)):
         if not isinstance(row, dict):
             raise ConfigError(f"{path}, row {number + 1}: wanted an object, got {type(row).__name__}")
         wrong = [

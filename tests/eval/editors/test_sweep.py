@@ -101,8 +101,23 @@ def test_settings_go_by_name_and_unknown_ones_are_named(make_model: Any) -> None
     assert configured("rome", model, {"layers": [2]})[0].layer == 2
     assert configured("ft-l", model, {"layers": [2], "norm_constraint": 0.05})[0].norm_constraint == 0.05
     assert configured("rect-memit", model, {"keep": 0.2})[1] == []
-    for name, bad in [("memit", {"v_lr": "fast"}), ("memit", {"layers": 3}), ("rome", {"layers": [1, 2]})]:
-        with pytest.raises(ConfigError):
+    assert configured("memit", model, {"mom2_update_weight": 0.1, "v_num_grad_steps": 3.0})[0].v_num_grad_steps == 3
+    assert configured("ft-l", model, {"norm_constraint": None})[0].norm_constraint is None
+    assert configured("lora", model, {"target_modules": ["c_proj"]})[0].target_modules == ("c_proj",)
+    refused = [
+        ("memit", {"v_lr": "fast"}),
+        ("memit", {"v_lr": True}),
+        ("memit", {"v_num_grad_steps": 2.5}),
+        ("memit", {"v_num_grad_steps": None}),
+        ("memit", {"layers": 3}),
+        ("memit", {"layers": ["3"]}),
+        ("memit", {"ends_only": 1}),
+        ("rome", {"layers": [1, 2]}),
+        ("ft-m", {"objective": 3}),
+        ("ft-m", {"batch_size": None}),
+    ]
+    for name, bad in refused:
+        with pytest.raises(ConfigError, match=next(iter(bad))):
             configured(name, model, bad)
     for name in ("mend", "prune-grace"):
         with pytest.raises(ConfigError, match=f"no method '{name}'"):
