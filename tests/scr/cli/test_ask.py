@@ -1,5 +1,6 @@
 """Asking, with a random model: what it says is noise, what decides and what is reported is not."""
 
+import gc
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,13 @@ def test_the_answer_goes_to_stdout_and_the_fact_used_to_stderr(ask: Run) -> None
     assert result.stdout.endswith("\n") and "fr" not in result.stderr.replace("fr · ", "")
     assert result.stderr == f"[context: fr · {QUESTION} Lyon]\n"
     assert ask("ask", QUESTION, "--quiet").stderr == ""
+
+
+def test_the_garbage_collector_rests_only_while_the_model_is_loaded(ask: Run) -> None:
+    before = gc.get_freeze_count()
+    assert ask("ask", QUESTION).exit_code == 0
+    assert gc.isenabled() and gc.get_freeze_count() > before
+    gc.unfreeze()
 
 
 def test_a_bare_question_is_ask(ask: Run) -> None:
