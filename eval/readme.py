@@ -123,10 +123,13 @@ def _main_job(found: dict[str, Any]) -> Table:
     names = {
         "edited": "edited prompt answered with the new object",
         "paraphrase": "evaluation wordings of it, too",
+        "paraphrase_fired": "evaluation wordings that the edit fired on, whatever the model then said",
         "unedited": "answers to other known facts unchanged",
         "same_subject": "of these, about a subject that is edited in another relation",
     }
-    n = {"paraphrase": 2 * found["edits"], "same_subject": found["same_subject_n"]}
+    n = dict.fromkeys(("paraphrase", "paraphrase_fired"), 2 * found["edits"]) | {
+        "same_subject": found["same_subject_n"]
+    }
     rows = [(what, f"{found[key]:.1%}", str(n.get(key, found["edits"]))) for key, what in names.items()]
     return f"The main job, {found['edits']} edits in one memory, generated answers:", ("what", "share", "of"), rows
 

@@ -34,6 +34,8 @@ class Result:
     edits: int
     edited: float
     paraphrase: float
+    paraphrase_fired: float
+    """Share of the paraphrases that the asked edit fired on: what is missing to it is the scope decision's."""
     unedited: float
     unedited_silent: float
     """Share of the unedited questions that no edit fired on."""
@@ -69,11 +71,11 @@ def measure(edits: int = 1000, seed: int = 0) -> Result:
         own = [answer.text for answer in model.ask([e.prompt for e in memory])]
         ask_ms = (time.perf_counter() - started) * 1e3 / edits
         pairs = [
-            (asked(f, wording), target)
-            for f, target in zip(chosen, targets, strict=True)
+            (asked(f, wording), target, result.edit.edit_id)
+            for f, target, result in zip(chosen, targets, results, strict=True)
             for wording in rng.sample(wordings(f.relation, "question", "evaluation"), 2)
         ]
-        reworded = [answer.text for answer in model.ask([question for question, _ in pairs])]
+        reworded = model.ask([question for question, _, _ in pairs])
         after = model.ask(neighbours)
     edited_subjects = {f.subject for f in chosen}
     same = [i for i, f in enumerate(rest) if f.subject in edited_subjects]
@@ -81,7 +83,10 @@ def measure(edits: int = 1000, seed: int = 0) -> Result:
     return Result(
         edits=edits,
         edited=share(says(text, target) for text, target in zip(own, targets, strict=True)),
-        paraphrase=share(says(text, target) for text, (_, target) in zip(reworded, pairs, strict=True)),
+        paraphrase=share(says(a.text, target) for a, (_, target, _) in zip(reworded, pairs, strict=True)),
+        paraphrase_fired=share(
+            edit_id in {j.edit.edit_id for j in a.used} for a, (_, _, edit_id) in zip(reworded, pairs, strict=True)
+        ),
         unedited=share(unchanged),
         unedited_silent=share(a.route == "base" for a in after),
         same_subject=share(unchanged[i] for i in same) if same else float("nan"),
