@@ -1,0 +1,101 @@
+"""Which data sets can be evaluated on? Atlas, which is built in, and published benchmarks from their own files.
+
+A loader is a function from a row to a case, or to the reason why the row makes none. Files are JSON Lines or one JSON
+list, as their authors publish them; nothing is downloaded here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.atlas import load_atlas
+from eval.cases import Dataset, EvalCase, named_once
+from eval.datasets import counterfact, zsre
+from eval.datasets.reading import DroppedError
+from memory_store.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """How a benchmark's rows are read."""
+
+    read: Callable[[int, Mapping[str, Any]], EvalCase]
+    about: str
+
+
+LOADERS: dict[str, Loader] = {
+    "counterfact": Loader(counterfact.read, "CounterFact, in its original shape or flattened (arXiv:2202.05262)"),
+    "zsre": Loader(zsre.read, "zsRE as published with MEND, with or without portability (arXiv:2110.11309)"),
+}
+ABOUT: dict[str, str] = {
+    "atlas": "built in: facts the pocket model knows, changed, in words its training never used",
+    **{name: loader.about for name, loader in LOADERS.items()},
+}
+NAMES = tuple(ABOUT)
+
+
+def load_dataset(name: str, path: Path | None, *, cases: int | None = None) -> Dataset:
+    """Read a data set, whole or its first ``cases``.
+
+    Raises:
+        ConfigError: no such data set, no or an unreadable file, or nothing usable in it.
+    """
+    if name == "atlas":
+        if path is not None:
+            raise ConfigError("atlas is built in and reads no file; leave --data out, or name the file's data set")
+        return load_atlas(cases) if cases is not None else load_atlas()
+    if name not in LOADERS:
+        raise ConfigError(f"no data set {name!r}; there are {', '.join(NAMES)}")
+    if path is None:
+        raise ConfigError(f"{name} needs the benchmark's file: give it with --data")
+    found: list[EvalCase] = []
+    dropped: Counter[str] = Counter()
+    count = 0
+    for count, row in enumerate(_rows(path), start=1):
+        try:
+            found.append(LOADERS[name].read(count - 1, row))
+        except DroppedError as reason:
+            dropped[str(reason)] += 1
+    found, again = named_once(found)
+    if again:
+        dropped["the same fact edited again"] += again
+    if cases is not None and cases < len(found):
+        dropped["beyond those asked for"] += len(found) - cases
+        found = found[:cases]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Dataset(
+        name=name, cases=tuple(found), rows=count, dropped=dict(dropped), source=f"{path.name}, sha256 {digest}"
+    )
+
+
+def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read rows from {path}: {error}") from error
+    if text.lstrip().startswith("["):
+        try:
+            rows = json.loads(text)
+        except ValueError as error:
+            raise ConfigError(f"{path} is no JSON list: {error}") from error
+    else:
+        rows = []
+        for number, line in enumerate(text.splitlines(), start=1):
+            if line.strip():
+                try:
+                    rows.append(json.loads(line))
+                except ValueError as error:
+                    raise ConfigError(f"{path}, line {number}: not JSON ({error})") from error
+    wrong = next((i for i, row in enumerate(rows, start=1) if not isinstance(row, dict)), None)
+    if wrong is not None:
+        raise ConfigError(f"{path}, row {wrong}: wanted an object")
+    return rows
+
+
+__all__ = ["ABOUT", "LOADERS", "NAMES", "load_dataset"]

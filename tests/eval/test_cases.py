@@ -1,0 +1,193 @@
+"""Claims about cases, and about what the loaders make of each benchmark's rows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval.cases import Dataset, EvalCase, Probe, named_once, spread, thinned
+from eval.datasets import NAMES, load_dataset
+from memory_store.edit import Edit
+from memory_store.errors import ConfigError
+
+SHARED = Path(__file__).parents[2] / "../shared/data"
+needs_rows = pytest.mark.skipif(not SHARED.is_dir(), reason="the benchmark rows are not beside this checkout")
+
+
+def edit(name: str = "a", **fields: Any) -> Edit:
+    return Edit(
+        **{
+            "edit_id": name,
+            "subject": "France",
+            "prompt": "The capital of France is",
+            "target_new": "Lyon",
+            "statement": "The capital of France is Lyon.",
+            **fields,
+        }
+    )
+
+
+OWN = Probe(kind="prompt", prompt="The capital of France is", accepted=("Lyon",), rival="Paris")
+
+
+def case(name: str = "a", *more: Probe, **fields: Any) -> EvalCase:
+    return EvalCase(edit=edit(name, **fields), ground_truth="Paris", probes=(OWN, *more))
+
+
+def test_a_question_in_scope_without_an_accepted_answer_is_refused() -> None:
+    with pytest.raises(ConfigError, match="accepts no answer"):
+        Probe(kind="paraphrase", prompt="Which city?", accepted=("",))
+    assert Probe(kind="neighbor", prompt="The capital of Spain is").accepted == ()
+
+
+def test_a_case_needs_its_edit_whole_and_its_own_prompt_asked() -> None:
+    with pytest.raises(ConfigError, match="no target_new"):
+        case(target_new="")
+    with pytest.raises(ConfigError, match="own prompt"):
+        EvalCase(edit=edit(), probes=(Probe(kind="paraphrase", prompt="x", accepted=("y",)),))
+
+
+def test_a_data_set_of_nothing_is_refused_with_the_reasons() -> None:
+    with pytest.raises(ConfigError, match="2 without a subject"):
+        Dataset(name="toy", cases=(), dropped={"without a subject": 2})
+    with pytest.raises(ConfigError, match="twice"):
+        Dataset(name="toy", cases=(case("a"), case("a")))
+
+
+def test_the_content_hash_changes_with_any_question() -> None:
+    one = Dataset(name="toy", cases=(case("a"),))
+    assert one.sha256 == Dataset(name="other name", cases=(case("a"),), rows=7).sha256
+    assert one.sha256 != Dataset(name="toy", cases=(case("a", Probe(kind="neighbor", prompt="x")),)).sha256
+
+
+def test_thinning_keeps_the_first_probes_of_each_kind() -> None:
+    more = [Probe(kind="neighbor", prompt=f"n{i}") for i in range(5)]
+    assert [p.prompt for p in thinned(case("a", *more), 2).probes] == [OWN.prompt, "n0", "n1"]
+
+
+def test_spread_takes_first_and_last() -> None:
+    assert spread(1000, 3) == [0, 500, 999]
+    with pytest.raises(ConfigError):
+        spread(3, 0)
+
+
+def test_a_fact_edited_twice_stays_once() -> None:
+    kept, gone = named_once([case("a"), case("b", target_new="Nice"), case("c", prompt="France's capital is")])
+    assert [c.edit.edit_id for c in kept] == ["a", "c"]
+    assert gone == 1
+
+
+FULL_ROW = {
+    "case_id": 7,
+    "requested_rewrite": {
+        "prompt": "{} was born in",
+        "target_new": {"str": "Rome"},
+        "target_true": {"str": "Oslo"},
+        "subject": "Ann Bee",
+    },
+    "paraphrase_prompts": ["It rains. Ann Bee is native to", "Ann Bee comes from"],
+    "neighborhood_prompts": ["Cy Dee was born in"],
+    "attribute_prompts": [],
+    "generation_prompts": ["Ann Bee lives in"],
+    "portability": {"New Question": "In which country was Ann Bee born?", "New Answer": "Italy"},
+}
+FLAT_ROW = {
+    "case_id": 3,
+    "prompt": "Ann Bee was born in",
+    "target_new": "Rome",
+    "subject": "Ann Bee",
+    "ground_truth": "Oslo",
+    "rephrase_prompt": "Ann Bee comes from",
+    "locality_prompt": "Cy Dee was born in",
+    "locality_ground_truth": "Oslo",
+}
+ZSRE_ROW = {
+    "subject": "Ann Bee",
+    "src": "Where was Ann Bee born?",
+    "pred": "Oslo",
+    "rephrase": "Which town was Ann Bee born in?",
+    "alt": "Rome",
+    "answers": ["Oslo"],
+    "loc": "nq question: who wrote hamlet",
+    "loc_ans": "Shakespeare",
+    "portability": {"New Question": "In which country was Ann Bee born?", "New Answer": "Italy"},
+}
+
+
+def written(folder: Path, rows: list[Any]) -> Path:
+    path = folder / "rows.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("row", "kinds"),
+    [
+        (FULL_ROW, ["prompt", "paraphrase", "paraphrase", "one_hop", "neighbor"]),
+        (FLAT_ROW, ["prompt", "paraphrase", "neighbor"]),
+    ],
+)
+def test_counterfact_is_read_in_both_of_its_shapes(tmp_path: Path, row: Any, kinds: list[str]) -> None:
+    (only,) = load_dataset("counterfact", written(tmp_path, [row])).cases
+    assert (only.edit.prompt, only.edit.subject, only.edit.target_new) == ("Ann Bee was born in", "Ann Bee", "Rome")
+    assert only.edit.statement == "Ann Bee was born in Rome."
+    assert only.ground_truth == "Oslo"
+    assert [p.kind for p in only.probes] == kinds
+    neighbor = only.probes[-1]
+    assert (neighbor.prompt, neighbor.accepted, neighbor.rival) == ("Cy Dee was born in", ("Oslo",), "Rome")
+
+
+def test_zsre_is_read_and_its_new_answer_may_not_be_an_old_one(tmp_path: Path) -> None:
+    no_op = {**ZSRE_ROW, "alt": "oslo"}
+    found = load_dataset("zsre", written(tmp_path, [ZSRE_ROW, no_op, {**ZSRE_ROW, "subject": "Elsewhere"}]))
+    (only,) = found.cases
+    assert [(p.kind, p.accepted) for p in only.probes] == [
+        ("prompt", ("Rome",)),
+        ("paraphrase", ("Rome",)),
+        ("one_hop", ("Italy",)),
+        ("unrelated", ("Shakespeare",)),
+    ]
+    assert only.probes[-1].prompt == "who wrote hamlet"
+    assert found.rows == 3
+    assert found.dropped == {"new answer among the true ones": 1, "subject not in the prompt": 1}
+
+
+def test_rows_that_make_no_case_are_counted_by_reason(tmp_path: Path) -> None:
+    rows = [FLAT_ROW, {**FLAT_ROW, "target_new": "Nice"}, {**FLAT_ROW, "target_new": ""}, {"case_id": 1}]
+    found = load_dataset("counterfact", written(tmp_path, rows))
+    assert len(found.cases) == 1
+    assert found.dropped == {"a field is missing or empty": 2, "the same fact edited again": 1}
+
+
+def test_a_file_that_is_none_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="needs the benchmark's file"):
+        load_dataset("counterfact", None)
+    with pytest.raises(ConfigError, match="no data set 'nope'"):
+        load_dataset("nope", None)
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("{", encoding="utf-8")
+    with pytest.raises(ConfigError, match="line 1"):
+        load_dataset("zsre", broken)
+
+
+@needs_rows
+@pytest.mark.parametrize(
+    ("name", "file", "rows"),
+    [
+        ("counterfact", "counterfact_full_1031.jsonl", 1031),
+        ("counterfact", "counterfact_edit_10000.jsonl", 10000),
+        ("zsre", "zsre_eval_portability_1037.jsonl", 1037),
+    ],
+)
+def test_published_rows_are_kept_but_for_named_reasons(name: str, file: str, rows: int) -> None:
+    found = load_dataset(name, SHARED / file)
+    assert found.rows == rows
+    assert len(found.cases) + sum(found.dropped.values()) == rows
+    assert len(found.cases) > 0.9 * rows
+    for one in found.cases:
+        assert one.edit.subject in one.edit.prompt
+
+
+def test_every_data_set_is_named() -> None:
+    assert {"atlas", "counterfact", "zsre"} <= set(NAMES)
