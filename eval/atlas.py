@@ -2,7 +2,7 @@
 
 Every wording comes from the evaluation split of ``scr.pocket.wordings``, so that neither an edit nor a question shares
 a template with the training of the model. A new answer is another thing of the same type. Facts asked as ``neighbor``,
-``same_subject`` or ``fixed`` are edited by no case of the set, at no number of edits; nor is the second fact of a chain.
+``same_subject`` or ``fixed`` are edited by no case of the set, at no number of edits; nor is a chain's second fact.
 
 A reversed question is asked where the new answer then belongs to one subject alone. Aliases are surnames that only one
 person bears here, and common names of countries; the memory is not told of them.

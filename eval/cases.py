@@ -1,4 +1,4 @@
-"""What is one question of an evaluation, and what would be a right answer? Edits with their probes, whatever the source.
+"""What is asked in an evaluation, and what would be right? Edits with their probes, whatever the source.
 
 A *case* is one edit and the probes that belong to it. A probe's ``kind`` says what it measures; kinds in scope have
 accepted answers, kinds out of scope are right when the answer is the unedited model's own. Rows are never invented: a
