@@ -24,7 +24,16 @@ from memory_store.errors import ConfigError, ModelUnavailableError
 from memory_store.store import EditStore
 from scr.build import build_editor
 from scr.config import Settings
-from scr.editor import Message, RetrievalEditor, Rewrite, is_verbatim, last_user_turn, with_block
+from scr.editor import (
+    Message,
+    RetrievalEditor,
+    Rewrite,
+    is_verbatim,
+    together,
+    user_turns,
+    with_block,
+    without_said,
+)
 from scr.facts import read_fact
 from scr.generation import Shown, SplitCall
 from scr.language_model import HFLanguageModel, end_token_ids, load_model, pad_token_id
@@ -304,17 +313,18 @@ class EditedModel:
     def chat(self, messages: Sequence[Message], *, stream: bool = False, **options: Any) -> "Answer | AnswerStream":
         """Answer a conversation's last user turn; ``stream=True`` yields the text as it comes.
 
+        What governed an earlier turn still stands there, so that "are you sure?" does not lose the fact.
+
         Raises:
             ConfigError: the tokenizer has no chat template, or there is no user turn.
         """
         if not self._chats:
             raise ConfigError(f"the tokenizer of {self.name or 'this model'} has no chat template; use ask()")
-        turn, query = last_user_turn(messages)
-        asked = _Asked(query, tuple(messages), turn)
+        asked = _Asked(tuple(messages), tuple(user_turns(messages)))
         if not stream:
             return self._answer([asked], options)[0]
-        (decision,), decide_ms = self._timed_decide([query])
-        return AnswerStream(self, asked, decision, decide_ms, options)
+        (decisions,), decide_ms = self._timed_decide([asked])
+        return AnswerStream(self, asked, decisions, decide_ms, options)
 
     def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, int, bool]]:
         """Teacher-forced score of each (prompt, continuation), raw text: (log-probability, tokens, all greedy)."""
@@ -332,7 +342,7 @@ class EditedModel:
 
     def _answer(self, asked: Sequence["_Asked"], options: Mapping[str, Any]) -> list[Answer]:
         limits = _ask_options(options)
-        decisions, decide_ms = self._timed_decide([a.query for a in asked])
+        decisions, decide_ms = self._timed_decide(asked)
         shown = [self._fitted(a, d, _room(limits)) for a, d in zip(asked, decisions, strict=True)]
         by_model = [i for i, (_, decision) in enumerate(shown) if not is_verbatim(decision)]
         started = time.perf_counter()
@@ -342,11 +352,12 @@ class EditedModel:
         timings = {"decide": decide_ms, "generate": generate_ms}
         return [self.editor.to_answer(texts.get(i, ""), d, timings) for i, (_, d) in enumerate(shown)]
 
-    def _timed_decide(self, queries: Sequence[str]) -> tuple[list[Decision], float]:
-        """Decisions, and milliseconds for each."""
+    def _timed_decide(self, asked: Sequence["_Asked"]) -> tuple[list[list[Decision]], float]:
+        """The decisions of each one's turns, and milliseconds for each one."""
         started = time.perf_counter()
-        decisions = self.decide(queries)
-        return decisions, (time.perf_counter() - started) * 1e3 / max(len(queries), 1)
+        decided = iter(self.decide([text for a in asked for _, text in a.turns]))
+        decisions = [without_said([next(decided) for _ in a.turns]) for a in asked]
+        return decisions, (time.perf_counter() - started) * 1e3 / max(len(asked), 1)
 
     def text_of(self, ids: Sequence[int]) -> str:
         """An answer's text; of a model without a chat template, its first line."""
@@ -359,31 +370,34 @@ class EditedModel:
 
     def question_ids(self, question: str) -> list[int]:
         """The tokens that ``ask`` sends for a question when no edit governs it."""
-        return self._ids(_Asked.question(question), "")
+        return self._ids(_Asked.question(question))
 
-    def _ids(self, asked: "_Asked", block: str) -> list[int]:
-        """What the model reads: facts stand in the message, before the template puts it into words."""
+    def _ids(self, asked: "_Asked", blocks: Sequence[str] = ()) -> list[int]:
+        """What the model reads: facts stand in the messages, before the template puts them into words."""
         if not self._chats:
-            return self.language_model.prompt_ids(block + asked.query)
-        messages = with_block(asked.messages, asked.turn, block) if block else list(asked.messages)
-        text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            return self.language_model.prompt_ids("".join(blocks) + asked.turns[-1][1])
+        messages: Sequence[Message] = asked.messages
+        for (turn, _), block in zip(asked.turns, blocks, strict=False):
+            messages = with_block(messages, turn, block) if block else messages
+        text = self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def _fitted(self, asked: "_Asked", decision: Decision, room: int) -> tuple[list[int], Decision]:
-        """The tokens to send, and the decision as far as its facts fit the window beside ``room`` new tokens."""
-        bare = self._ids(asked, "")
-        if not decision.in_scope or is_verbatim(decision):
-            return bare, decision
+    def _fitted(self, asked: "_Asked", decisions: list[Decision], room: int) -> tuple[list[int], Decision]:
+        """The tokens to send, and what was decided as far as its facts fit the window beside ``room`` new tokens."""
+        bare = self._ids(asked)
+        if is_verbatim(decisions[-1]) or not together(decisions).in_scope:
+            return bare, decisions[-1]
         wanted = [token for token in bare if token in self.turns.control_ids]
-        while decision.in_scope:
-            ids = self._ids(asked, facts_block(_statements(decision), self.turns.special_tokens))
+        while any(d.in_scope for d in decisions):
+            ids = self._ids(asked, [facts_block(_statements(d), self.turns.special_tokens) for d in decisions])
             # No fact may bring a control token of its own, whatever it holds.
             inert = [token for token in ids if token in self.turns.control_ids] == wanted
             if inert and len(ids) + room <= self.language_model.window:
-                return ids, decision
-            decision = _without_last(decision)
+                return ids, together(decisions)
+            at = next(i for i, d in enumerate(decisions) if d.in_scope)
+            decisions = [*decisions[:at], _without_last(decisions[at]), *decisions[at + 1 :]]
         logger.warning("a fact governs this question but does not fit the model's window, so it is not used")
-        return bare, decision
+        return bare, decisions[-1]
 
     # --- generate(): the caller's own tokens -------------------------------------------------------------------
 
@@ -463,18 +477,17 @@ class EditedModel:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A question as it came: alone, or as a turn of a conversation."""
+    """A question as it came: alone, or as the last turn of a conversation."""
 
-    query: str
     messages: tuple[Message, ...]
-    turn: int
-    """Index of the message that asks."""
+    turns: tuple[tuple[int, str], ...]
+    """The user turns that are judged, as ``user_turns`` gives them; the last one asks."""
 
     @classmethod
     def question(cls, question: str) -> "_Asked":
         if not question.strip():
             raise ConfigError("the question is empty; ask something")
-        return cls(question, ({"role": "user", "content": question},), 0)
+        return cls(({"role": "user", "content": question},), ((0, question),))
 
 
 class AnswerStream:
@@ -484,10 +497,15 @@ class AnswerStream:
     """
 
     def __init__(
-        self, edited: EditedModel, asked: _Asked, decision: Decision, decide_ms: float, options: Mapping[str, Any]
+        self,
+        edited: EditedModel,
+        asked: _Asked,
+        decisions: list[Decision],
+        decide_ms: float,
+        options: Mapping[str, Any],
     ) -> None:
         self._edited, self._options, self._decide_ms = edited, _ask_options(options), decide_ms
-        self._ids, self._decision = edited._fitted(asked, decision, _room(self._options))
+        self._ids, self._decision = edited._fitted(asked, decisions, _room(self._options))
         self._pieces: list[str] = []
         self._begun = False
         self.answer: Answer | None = None

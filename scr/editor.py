@@ -10,7 +10,7 @@ This file loads no model. Recall, store and scope are given; ``scr.build`` names
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from memory_store.edit import DEFAULT_NAMESPACE, Edit, PutResult
@@ -24,6 +24,8 @@ from scr.scope.recall import recall
 logger = logging.getLogger("scr")
 
 Message = Mapping[str, Any]
+EARLIER_TURNS = 8
+"""User turns before the last one whose facts stay in a conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +105,21 @@ class RetrievalEditor:
     def rewrite(
         self, messages: Sequence[Message], *, namespace: str | None = None, as_of: str | None = None
     ) -> Rewrite:
-        """The same decision for a model that runs elsewhere: facts enter the last user turn as quoted data.
+        """The same decision for a model that runs elsewhere: facts enter the user turns they govern as quoted data.
+
+        The question is the last user turn. What governed an earlier one stands before that one again, so that a turn
+        which only doubts or follows up does not lose the fact.
 
         Raises:
             ConfigError: ``messages`` holds no user turn.
         """
-        turn, query = last_user_turn(messages)
+        turns = user_turns(messages)
+        query = turns[-1][1]
         if not query.strip():
             return Rewrite(messages, "base", (), {"query": query})
         started = time.perf_counter()
-        (decision,) = self.decide([query], namespace=namespace, as_of=as_of)
+        decisions = without_said(self.decide([text for _, text in turns], namespace=namespace, as_of=as_of))
+        decision = together(decisions)
         trace = {
             "query": query,
             "threshold": decision.threshold,
@@ -124,7 +131,10 @@ class RetrievalEditor:
             return Rewrite(messages, "base", (), trace)
         if decision.in_scope[0].edit.verbatim:
             return Rewrite(messages, "verbatim", decision.in_scope[:1], trace)
-        return Rewrite(with_block(messages, turn, self._block(decision)), "context", decision.in_scope, trace)
+        for (turn, _), governing in zip(turns, decisions, strict=True):
+            if governing.in_scope:
+                messages = with_block(messages, turn, self._block(governing))
+        return Rewrite(messages, "context", decision.in_scope, trace)
 
     def answer(self, prompts: Sequence[str], *, max_new_tokens: int = 64) -> list[Answer]:
         """Answer raw prompts with the frozen model, each with the facts that govern it in front."""
@@ -187,20 +197,40 @@ def keys_of(encoder: Encoder, edits: Sequence[Edit]) -> dict[str, Keys]:
     return {"statement": keys[: len(edits)], "prompt": keys[len(edits) :]}
 
 
-def last_user_turn(messages: Sequence[Message]) -> tuple[int, str]:
-    """Return the index and the text of the last user turn; empty where it holds none (an image alone, say).
+def user_turns(messages: Sequence[Message]) -> list[tuple[int, str]]:
+    """Index and text of the user turns: the last one, which asks, and before it the latest eight that hold text.
+
+    The last one's text is empty where it holds none (an image alone, say).
 
     Raises:
         ConfigError: there is no user turn.
     """
+    turns: list[tuple[int, str]] = []
     for index in range(len(messages) - 1, -1, -1):
-        if messages[index].get("role") == "user":
-            content = messages[index].get("content")
-            if isinstance(content, str):
-                return index, content
-            texts: Any = content
-            return index, "\n".join(str(texts[at]["text"]) for at in _text_parts(content))
-    raise ConfigError('no user turn in messages; give at least [{"role": "user", "content": "…"}]')
+        if messages[index].get("role") == "user" and len(turns) <= EARLIER_TURNS:
+            content: Any = messages[index].get("content")
+            text = content if isinstance(content, str) else ""
+            text = text or "\n".join(str(content[at]["text"]) for at in _text_parts(content))
+            if text.strip() or not turns:
+                turns.insert(0, (index, text))
+    if not turns:
+        raise ConfigError('no user turn in messages; give at least [{"role": "user", "content": "…"}]')
+    return turns
+
+
+def without_said(decisions: Sequence[Decision]) -> list[Decision]:
+    """Decisions of a conversation's turns, verbatim edits of earlier ones left out: those were said, not read."""
+    *earlier, last = decisions
+    return [replace(d, in_scope=tuple(j for j in d.in_scope if not j.edit.verbatim)) for d in earlier] + [last]
+
+
+def together(decisions: Sequence[Decision]) -> Decision:
+    """The last turn's decision; after its own facts those of the earlier turns, the latest first, each once."""
+    found: dict[str, Judged] = {}
+    for decision in reversed(decisions):
+        for judged in decision.in_scope:
+            found.setdefault(judged.edit.edit_id, judged)
+    return replace(decisions[-1], in_scope=tuple(found.values()))
 
 
 def with_block(messages: Sequence[Message], turn: int, block: str) -> list[Message]:

@@ -1,5 +1,6 @@
 """EditedModel in front of tiny random models of ten architectures, loaded from local folders."""
 
+import copy
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -318,6 +319,45 @@ def test_chat_reads_the_fact_in_the_last_user_turn(edited: Make, france: Edit) -
     assert m.chat(messages, max_new_tokens=5).text == by_hand
 
 
+def test_what_governed_an_earlier_turn_still_stands_there(edited: Make, france: Edit) -> None:
+    m = edited("llama")
+    m.edit(
+        [france, Edit(edit_id="said", subject="Spain", prompt=OUT, target_new="x", statement=f"{OUT} x", verbatim=True)]
+    )
+    messages = [
+        {"role": "user", "content": IN},
+        {"role": "assistant", "content": "Lyon"},
+        {"role": "user", "content": OUT},
+        {"role": "assistant", "content": "x"},
+        {"role": "user", "content": "Are you sure?"},
+    ]
+    before = copy.deepcopy(messages)
+    rewritten = m.rewrite(messages)
+    assert rewritten.route == "context" and [j.edit.edit_id for j in rewritten.edits] == ["france"]
+    assert messages == before and rewritten.messages[1:] == messages[1:]  # what was said verbatim is not shown
+    assert france.statement in rewritten.messages[0]["content"]
+    answer = m.chat(messages, max_new_tokens=5)
+    with m.edits_disabled():
+        assert answer.text == m.chat(rewritten.messages, max_new_tokens=5).text
+    assert (answer.route, [j.edit.edit_id for j in answer.used]) == ("context", ["france"])
+    assert m.chat(messages, stream=True, max_new_tokens=5)._decision.edit_ids == ("france",)
+    assert m.chat(messages[:3]).route == "verbatim"
+    unrelated = [*messages[2:4], messages[4]]
+    assert m.rewrite(unrelated).messages is unrelated
+
+
+def test_facts_of_earlier_turns_give_way_first_when_the_window_is_full(edited: Make, france: Edit) -> None:
+    m = edited("llama")
+    long = Edit(edit_id="long", subject="Spain", prompt=OUT, target_new="x", statement=f"{OUT} " + "grey and " * 300)
+    m.edit([france, long])
+    messages = [
+        {"role": "user", "content": OUT},
+        {"role": "assistant", "content": "x"},
+        {"role": "user", "content": IN},
+    ]
+    assert [j.edit.edit_id for j in m.chat(messages, max_new_tokens=2).used] == ["france"]
+
+
 def test_out_of_scope_rewrite_returns_the_callers_own_object(edited: Make, france: Edit) -> None:
     m = edited("llama")
     m.edit(france)
@@ -524,7 +564,7 @@ def test_a_tensor_that_only_happens_to_be_as_long_as_the_batch_is_left_whole(edi
 def test_the_window_leaves_room_for_the_answer(edited: Make, caplog: pytest.LogCaptureFixture) -> None:
     m = edited("gpt2")
     m.edit(Edit(subject="France", statement="France is " + "grey and " * 60))
-    room = 512 - len(m._ids(_asked(IN), facts_block(["France is " + "grey and " * 60])))
+    room = 512 - len(m._ids(_asked(IN), [facts_block(["France is " + "grey and " * 60])]))
     assert room > 20
     assert m.ask(IN, max_new_tokens=room).route == "context"
     assert m.ask(IN, max_new_tokens=room + 1).route == "base"
