@@ -5,6 +5,7 @@ events changed since, whoever wrote them. It holds the versions that are valid n
 moment of a search is excluded inside that search.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -23,6 +24,7 @@ EXACT_UP_TO = 50_000
 """Rows of a namespace that are searched exactly when the index is chosen by size."""
 _AT_ONCE = 20_000
 """Rows read from the database at once."""
+_UNKNOWN = ("~", "", np.empty(0, np.int64))
 _UNFOLLOWED = ("purge", "reindex")
 """Events that leave no windows to follow."""
 
@@ -57,12 +59,25 @@ class LiveIndex:
         """Rows that changed since the cache was written."""
         self._dated: dict[int, Window] = {}
         """Windows of those rows that are not simply valid from the past on without end."""
+        self._refused: tuple[str, str, Ids] = _UNKNOWN
+        """From when until when these rows, of those held, are not valid."""
 
     def search(self, queries: Keys, k: int, moment: str) -> list[Found]:
         """Return the nearest rows valid at ``moment``, which must not lie before the last event."""
         self._follow(moment)
-        refused = [row for row, window in self._dated.items() if not contains(window, moment)]
-        return self._index.search(queries, k, without=np.array(refused, np.int64) if refused else None)
+        refused = self._refused_at(moment)
+        return self._index.search(queries, k, without=refused if len(refused) else None)
+
+    def _refused_at(self, moment: str) -> Ids:
+        """Return the rows held that are not valid at a moment; they are looked for only where one begins or ends."""
+        since, until, refused = self._refused
+        if not since <= moment < until:
+            bounds = sorted(bound for window in self._dated.values() for bound in window if bound is not None)
+            after = bisect_right(bounds, moment)
+            since, until = bounds[after - 1] if after else "", bounds[after] if after < len(bounds) else "~"
+            rows = [row for row, window in self._dated.items() if not contains(window, moment)]
+            self._refused = since, until, np.array(rows, np.int64)
+        return self._refused[2]
 
     def _follow(self, moment: str) -> None:
         last = self._log.last_seq()
@@ -76,7 +91,7 @@ class LiveIndex:
             self._take_later(moment)
             if self._index_kind == "auto" and self._outgrown():
                 self._rebuild(moment)
-        self._seq = last
+        self._seq, self._refused = last, _UNKNOWN
         self._to_cache()
 
     def _outgrown(self) -> bool:

@@ -8,10 +8,9 @@ import csv
 import io
 import json
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, BinaryIO, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 from memory_store.edit import Edit, Status
 from memory_store.errors import ConfigError, InvalidEditError
@@ -22,13 +21,15 @@ LONGEST_LINE = 1_000_000
 """Bytes; a longer line cannot be one edit."""
 LONGEST_ARRAY = 512_000_000
 """Bytes; a JSON array is read as a whole."""
-MOST_LINES_IN_A_ROW = 500
-"""A quoted cell that runs on longer than this was never closed."""
 KINDS = ("auto", "jsonl", "csv", *FORMATS)
 
 _DEFAULTS = {field.name: field.default for field in fields(Edit)}
 _LISTS = ("aliases", "tags")
 _CLOSED: tuple[Status, ...] = ("forgotten", "undone")
+_Place = Literal["start", "plain", "quoted", "end"]
+"""In a row of CSV: at the start of a cell, in a plain one, between quotes, at the row's end."""
+_INSIDE = re.compile(rb'(?:[^"]+|"")*')
+_MARK = b"\xef\xbb\xbf"
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -131,9 +132,11 @@ def read_rows(file: BinaryIO, kind: str = "auto") -> Iterator[Row]:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
         what = "UTF-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "no text (it holds NUL bytes)"
         raise ConfigError(f"the file is {what}; save it as UTF-8 (in a spreadsheet: CSV UTF-8)")
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = head.removeprefix(_MARK).lstrip()
     if not start:
         raise ConfigError("the file is empty; wanted one fact a row")
+    if b"\r" in start.rstrip() and b"\n" not in start:
+        raise ConfigError("the file's lines end in carriage returns alone; save it with ordinary line ends")
     if kind == "csv" or (kind != "jsonl" and not start.startswith((b"{", b"["))):
         return _csv_rows(file, kind)
     if start.startswith(b"["):
@@ -163,7 +166,7 @@ def _array_rows(file: BinaryIO, kind: str) -> Iterator[Row]:
         raise ConfigError(
             f"line {line}: byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
         ) from error
-    decoder, space = json.JSONDecoder(), re.compile(r"[\s,]*")
+    space = re.compile(r"[\s,]*")
     at, number, counted = text.index("[") + 1, 1, 0
     while True:
         match = space.match(text, at)
@@ -171,25 +174,29 @@ def _array_rows(file: BinaryIO, kind: str) -> Iterator[Row]:
         number, counted = number + text.count("\n", counted, at), at
         if text[at : at + 1] == "]":
             return
+        decoder, twice = _decoder()
         try:
             record, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             yield Row(number, error=f"line {number}: not JSON ({error}); what comes after it was not read")
             return
         try:
-            if not isinstance(record, dict):
-                raise InvalidEditError(f"got {record!r:.40}, wanted an object")
-            yield Row(number, _edits(record, kind))
+            yield Row(number, _edits(_once(record, twice), kind))
         except InvalidEditError as error:
             yield Row(number, error=f"line {number}: {error}")
 
 
 def _csv_rows(file: BinaryIO, kind: str) -> Iterator[Row]:
-    records = _csv_records(file)
+    if file.read(len(_MARK)) != _MARK:
+        file.seek(0)
+    begin = file.tell()
+    first = file.readline(LONGEST_LINE).decode(errors="replace")
+    file.seek(begin)
+    separator = max(",;\t", key=first.count)
+    records = _csv_records(file, separator.encode())
     number, header, why = next(records, (1, "", "there is no header"))
     if why:
         raise ConfigError(f"line {number}: {why}")
-    separator = max(",;\t", key=header.count)
     columns = [_column(name) for name in _cells(header, separator)]
     while columns and not columns[-1]:
         columns.pop()
@@ -216,36 +223,81 @@ def _csv_rows(file: BinaryIO, kind: str) -> Iterator[Row]:
             yield Row(number, error=f"line {number}: {error}")
 
 
-def _csv_records(file: BinaryIO) -> Iterator[tuple[int, str, str]]:
-    """Yield (line number, text, what is wrong): lines joined until their quotes are closed.
+def _csv_records(file: BinaryIO, separator: bytes) -> Iterator[tuple[int, str, str]]:
+    """Yield (line number, text, what is wrong) of each record, whose quoted cells may run over many lines.
 
-    A quote that is never closed costs its own line; reading goes on with the next.
+    A quote that is never closed, or closed where no cell ends, costs its own line; reading goes on with the next.
     """
-    again: deque[tuple[int, bytes]] = deque()
-    source = _lines(file)
+    number = 1
+    while True:
+        kept: list[bytes] = []
+        place: _Place | None = "start"
+        size = lines = second = 0
+        later = False
+        while place in ("start", "plain", "quoted") and (piece := _piece(file)):
+            place, later = _place_after(piece, place, separator), lines > 0
+            size += len(piece)
+            if size <= LONGEST_LINE:  # of a record that is too long the rest is passed over
+                kept.append(piece)
+            if piece.endswith(b"\n"):
+                lines += 1
+                second = second or file.tell()
+        if not size:
+            return
+        why = ""
+        if place == "quoted" or (place is None and later):
+            why = 'a quote is opened and not closed; write a quote inside a cell as ""'
+            file.seek(second or file.tell())
+            lines = 1
+        elif size > LONGEST_LINE:
+            why = f"more than {LONGEST_LINE:,} bytes; a cell that long is no fact"
+        if place is None and not lines:
+            while (piece := _piece(file)) and not piece.endswith(b"\n"):
+                pass
+        try:
+            text = "" if why else b"".join(kept).decode().removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            text, why = "", f"byte 0x{byte:02x} is not UTF-8; save the file as UTF-8 (in a spreadsheet: CSV UTF-8)"
+        yield number, text, why
+        number += max(1, lines)
 
-    def line() -> tuple[int, bytes] | None:
-        return again.popleft() if again else next(source, None)
 
-    while (first := line()) is not None:
-        taken, quotes, size = [first], first[1].count(b'"'), len(first[1])
-        while quotes % 2 and size <= LONGEST_LINE and len(taken) < MOST_LINES_IN_A_ROW and (more := line()) is not None:
-            taken.append(more)
-            quotes, size = quotes + more[1].count(b'"'), size + len(more[1])
-        number = first[0]
-        if len(taken) == 1 and len(first[1]) > LONGEST_LINE:
-            yield number, "", f"more than {LONGEST_LINE:,} bytes; a cell that long is no fact"
-        elif quotes % 2 or size > LONGEST_LINE:
-            again.extendleft(reversed(taken[1:]))
-            yield number, "", 'a quote is opened and not closed; write a quote inside a cell as ""'
+def _place_after(piece: bytes, place: "_Place", separator: bytes) -> "_Place | None":
+    """Return where in a record one is after a piece of it; ``None`` where a quote stands that no cell can hold.
+
+    >>> [_place_after(piece, "start", b",") for piece in (b'a,"b', b'a,"b",', b'a,5" x', b'"a"b', b'a,"b"\\n')]
+    ['quoted', 'start', 'plain', None, 'end']
+    """
+    at = 0
+    while at < len(piece):
+        if place == "quoted":
+            inside = _INSIDE.match(piece, at)
+            at = inside.end() if inside else at
+            if at == len(piece):
+                return "quoted"
+            follows = piece[at + 1 : at + 2]
+            if follows in (b"", b"\r", b"\n"):
+                return "end"
+            if follows != separator:
+                return None
+            place, at = "start", at + 2
+        elif place == "start" and piece.startswith(b'"', at):
+            place, at = "quoted", at + 1
         else:
-            try:
-                text = b"".join(raw for _, raw in taken).decode()
-                yield number, text.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r"), ""
-            except UnicodeDecodeError as error:
-                byte = error.object[error.start]
-                why = f"byte 0x{byte:02x} is not UTF-8; save the file as UTF-8 (in a spreadsheet: CSV UTF-8)"
-                yield number, "", why
+            found = piece.find(separator, at)
+            if found < 0:
+                return "end" if piece.endswith(b"\n") else "plain"
+            place, at = "start", found + 1
+    return place
+
+
+def _piece(file: BinaryIO) -> bytes:
+    """Return a line, or as much of it as is kept at most; two quotes that belong together stay together."""
+    piece = file.readline(LONGEST_LINE)
+    while piece.endswith(b'"') and (more := file.readline(1)):
+        piece += more
+    return piece
 
 
 def _cells(text: str, separator: str) -> list[str]:
@@ -346,13 +398,37 @@ def _decoded(raw: str | bytes) -> str:
         raise InvalidEditError(f"byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
 
 
+def _decoder() -> tuple[json.JSONDecoder, list[str]]:
+    """Return a decoder, and the list in which it notes names that one object has twice."""
+    twice: list[str] = []
+
+    def paired(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        record = dict(pairs)
+        if len(record) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice.extend(name for name in record if names.count(name) > 1)
+        return record
+
+    return json.JSONDecoder(object_pairs_hook=paired), twice
+
+
+def _once(record: Any, twice: list[str]) -> dict[str, Any]:
+    """Return a record that is an object without a repeated name."""
+    if not isinstance(record, dict):
+        raise InvalidEditError(f"got {record!r:.40}, wanted an object")
+    if twice:
+        raise InvalidEditError(f"the name {twice[0]!r:.60} is there twice; keep one")
+    return record
+
+
 def _record(text: str) -> dict[str, Any]:
     try:
-        record = json.loads(text)
+        decoder, twice = _decoder()
+        record = decoder.decode(text)
     except ValueError as error:
         raise InvalidEditError(f"not JSON ({error}); write one object a line") from error
     except RecursionError as error:
         raise InvalidEditError("brackets nested too deep; write one flat object a line") from error
     if not isinstance(record, dict):
         raise InvalidEditError(f"got {text!r:.40}, wanted one JSON object a line")
-    return record
+    return _once(record, twice)

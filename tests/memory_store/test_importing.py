@@ -144,6 +144,8 @@ def test_questions_and_answers_in_a_csv_are_facts():
         (b"\xef\xbb\xbf\r\n", "the file is empty"),
         ("statement\nx\n".encode("utf-16"), "the file is UTF-16; save it as UTF-8"),
         (b"PK\x03\x04\x00\x00", "the file is no text"),
+        ("statement,subject\rone,1\r", "lines end in carriage returns alone"),
+        ("statement,subject\none,1\n".encode("utf-16-le"), "the file is no text (it holds NUL bytes)"),
         ("[\n\n1,\xff".encode("latin-1"), "line 3: byte 0xff is not UTF-8"),
     ],
 )
@@ -161,6 +163,10 @@ def test_a_file_that_makes_no_sense_as_a_whole_is_one_message(text, message):
         (b"a,b,c\n", "3 cells, the header names 2; is a comma not in quotes?"),
         (b'"a"b,"x"\n', "not CSV"),
         (b"x" * 10_000_000 + b",y\n", "more than 1,000,000 bytes"),
+        (b'"' + b"x" * 10_000_000 + b'",y\n', "more than 1,000,000 bytes"),
+        (b'"' + b'say ""x"",\n' * 120_000 + b'",y\n', "more than 1,000,000 bytes"),
+        (b'"' + b"x\n" * 9_000 + b'",y\n', "the statement has 18,000 characters"),
+        (b'"' + b"x" * 2_000_000 + b'"y,y\n', "more than 1,000,000 bytes"),
         (b",y\n", "there is no statement"),
     ],
 )
@@ -169,6 +175,24 @@ def test_a_bad_row_of_a_csv_is_told_by_number_and_costs_no_other(bad, error):
     assert [row.edits[0].statement for row in rows if row.edits] == ["one", 'two "2"']
     (message,) = [row.error for row in rows if row.error]
     assert message.startswith("line 3: ") and error in message and len(message) < 300
+
+
+def test_a_quote_that_is_not_closed_costs_its_own_row_whatever_quotes_come_later():
+    text = 'statement,subject\n"one,1\ntwo,2\n"three\r\nand more",3\n5" disks are small.,"4"\n"five,5\n\n"six'
+    rows = read(text)
+    assert [(row.number, row.edits[0].statement) for row in rows if row.edits] == [
+        (3, "two"),
+        (4, "three and more"),
+        (6, '5" disks are small.'),
+    ]
+    assert [row.number for row in rows if "opened and not closed" in row.error] == [2, 7, 9]
+
+
+def test_a_name_that_is_there_twice_in_one_object_is_an_error():
+    bad = '{"statement": "one", "statement": "two"}'
+    for text in (f'{bad}\n{{"statement": "three"}}', f'[{bad}, {{"statement": "three"}}]'):
+        first, second = read(text)
+        assert first.error == "line 1: the name 'statement' is there twice; keep one" and second.edits
 
 
 def test_an_array_that_breaks_off_gives_what_came_before_and_the_line():
