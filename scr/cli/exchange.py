@@ -173,24 +173,29 @@ def _progress(session: Session, size: int) -> Iterator[Callable[["Imported", int
         scr export
         scr export --format csv
         scr export --as-of 2100-01-01
+        scr export --known-at 2100-01-01
         scr export --history
     """,
 )
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", help="Default: jsonl, exact.")
 @click.option("--as-of", metavar="TIME", help="What is valid then, rather than now and later.")
+@click.option(
+    "--known-at", metavar="TIME", help="As the store stood then; with --as-of, what it held valid at that time."
+)
 @click.option("--history", is_flag=True, help="Closed versions too, each with its status.")
 @pass_session
-def export(session: Session, form: str, as_of: str | None, history: bool) -> None:
+def export(session: Session, form: str, as_of: str | None, known_at: str | None, history: bool) -> None:
     """Write the facts of a namespace to standard output, so that "scr import" reads them back.
 
     JSON Lines give back every field; in CSV an empty cell is an absent one.
     """
-    if as_of is not None and history:
-        raise click.UsageError("--as-of is one time and --history is all of them; choose one")
-    if as_of is not None:
-        checked(as_of, "--as-of", empty="--as-of is empty; give a time such as 2026-01-01")
+    for name, time_given in (("--as-of", as_of), ("--known-at", known_at)):
+        if time_given is not None and history:
+            raise click.UsageError(f"{name} is one time and --history is all of them; choose one")
+        if time_given is not None:
+            checked(time_given, name, empty=f"{name} is empty; give a time such as 2026-01-01")
     store, namespace = existing_store(session), session.settings.namespace
-    records, count = _records(store, namespace, as_of, history)
+    records, count = _records(store, namespace, as_of, known_at, history)
     if session.json:
         edits = [{**record["full"], "status": record["status"]} for record in records]
         session.print("scr.export/1", {"namespace": namespace, "edits": edits}, lambda: "")
@@ -204,14 +209,14 @@ def export(session: Session, form: str, as_of: str | None, history: bool) -> Non
 
 
 def _records(
-    store: "EditStore | None", namespace: str, as_of: str | None, history: bool
+    store: "EditStore | None", namespace: str, as_of: str | None, known_at: str | None, history: bool
 ) -> tuple[Iterable[dict[str, Any]], int]:
     """The versions to write, as records, and how many."""
     from memory_store.edit import Version
 
     versions: list[Version] = []
-    if store is not None and as_of is not None:
-        versions = [Version(edit, "live") for edit in store.edits(namespace, as_of=as_of)]
+    if store is not None and (as_of is not None or known_at is not None):
+        versions = [Version(edit, "live") for edit in store.edits(namespace, as_of=as_of, known_at=known_at)]
     elif store is not None:
         versions = [v for v in store.versions(namespace) if history or v.status in ("live", "scheduled")]
     return map(_record, versions), len(versions)

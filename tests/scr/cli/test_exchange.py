@@ -116,6 +116,18 @@ def test_an_export_as_of_an_earlier_time_has_what_was_valid_then(scr: Run) -> No
     assert [e["edit_id"] for e in data(scr("export", "--json"))["edits"]] == ["x"]
 
 
+def test_an_export_known_at_an_earlier_time_has_what_the_store_said_then(scr: Run) -> None:
+    scr("add", "The capital of France is Paris.", "--id", "old", "--valid-from", "2020-01-01")
+    then = data(scr("log", "--json"))["events"][0]["time"]
+    scr("add", "The capital of France is Lyon.", "--id", "new", "--valid-from", "2021-01-01")
+    (record,) = map(json.loads, scr("export", "--known-at", then).stdout.splitlines())
+    assert record["edit_id"] == "old" and "valid_until" not in record
+    assert "is Paris." in scr("export", "--known-at", then, "--as-of", "2022-01-01").stdout
+    assert "is Lyon." in scr("export", "--as-of", "2022-01-01").stdout
+    assert scr("export", "--known-at", "2019-01-01").stdout == ""
+    assert "choose one" in scr("export", "--known-at", then, "--history").stderr
+
+
 def test_nothing_to_export_is_said_and_is_no_error(scr: Run) -> None:
     result = scr("export")
     assert (result.exit_code, result.stdout) == (0, "") and "no facts yet" in result.stderr
