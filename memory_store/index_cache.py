@@ -14,6 +14,7 @@ import json
 import logging
 import mmap
 import os
+import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from memory_store.timeline import Window
 FORMAT = 1
 _ALIGN = 64
 _LONGEST_HEADER = 1 << 26
+_ABANDONED = 3600.0
+"""Seconds after which nobody goes on writing a file."""
 
 logger = logging.getLogger("memory_store")
 
@@ -76,6 +79,9 @@ def write_cache(path: Path, cached: Cached, about: Mapping[str, Any]) -> None:
     line += b" " * (-(len(line) + 1) % _ALIGN) + b"\n"
     aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
+        for left in path.parent.glob(f"{path.name}.*.tmp"):  # by a process that was killed
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                left.unlink()
         with open(os.open(aside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
             for part in (line, *parts):
                 file.write(part)

@@ -260,15 +260,24 @@ class Database:
                 self.execute("COMMIT")
 
     def backup(self, path: str) -> None:
-        """Write a consistent copy to a new file while others read and write."""
+        """Write a consistent copy to a new file while others read and write; the file is there when it is whole."""
         if Path(path).exists():
             raise StoreError(f"{path} is there already; name a new file for the backup")
-        copy = Database(path)
-        with self.lock, self._translated():
+        aside = f"{path}.{os.getpid()}.tmp"
+        try:
+            copy = Database(aside)
+            copy.path = path
             try:
-                self._connection.backup(copy._connection)
+                with self.lock, copy._translated():
+                    self._connection.backup(copy._connection)
             finally:
                 copy.close()
+            os.rename(aside, path)
+        except OSError as error:
+            raise StoreError(f"cannot write the backup {path}: {error.strerror}; name another place") from error
+        finally:
+            for left in ("", "-wal", "-shm"):
+                Path(aside + left).unlink(missing_ok=True)
 
     def truncate_log(self) -> bool:
         """Move the write-ahead log into the file and empty it; return False while another process holds it."""

@@ -135,6 +135,20 @@ def test_a_cache_that_cannot_be_written_is_no_error(path, monkeypatch):
     assert caches(path) == []
 
 
+def test_what_a_killed_process_left_of_a_cache_goes_with_the_next_one(path):
+    import os
+
+    (cache,) = caches(path)
+    cache.unlink()
+    old, new = (cache.with_name(f"{cache.name}.{pid}.tmp") for pid in (1, 2))
+    for left in (old, new):
+        left.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    with EditStore.open(path, encoder="toy") as store:
+        found(store, 7)
+    assert not old.exists() and new.exists() and cache.exists()
+
+
 def test_a_small_namespace_is_searched_exactly_and_needs_no_cache(path):
     before = caches(path)
     with EditStore.open(path, encoder="toy") as store:

@@ -152,3 +152,17 @@ def test_a_backup_is_a_whole_store_and_overwrites_nothing(tmp_path, put, capital
             store.backup(tmp_path / "copy.scr")
     with EditStore.open(tmp_path / "copy.scr", encoder="toy") as copy:
         assert [edit.target_new for edit in copy.edits()] == ["Lyon"] and copy.verify().ok
+
+
+def test_a_backup_that_cannot_be_finished_leaves_nothing_behind(tmp_path, put, capital, monkeypatch):
+    from memory_store import sqlite
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with EditStore.open(tmp_path / "s.scr", encoder="toy") as store:
+        put(store, capital("France", "Lyon"))
+        monkeypatch.setattr(sqlite.os, "rename", full)
+        with pytest.raises(StoreError, match="cannot write the backup .*copy.scr: No space left"):
+            store.backup(tmp_path / "copy.scr")
+    assert [file.name for file in tmp_path.iterdir()] == ["s.scr"]
