@@ -4,10 +4,8 @@
 
 P projects onto the directions of the second moment below ``nullspace_threshold`` (absolute); K_p are the keys of all
 former batches. The published code accumulates keys measured again after a batch was written; they are those of the
-solve,
-since a layer's keys depend on lower layers only, and those were written before. Its L2 is 10 for GPT models and Llama
-3,
-the paper has 1. Source: Fang et al., arXiv:2410.02355.
+solve, since a layer's keys depend on lower layers only, and those were written before. Its L2 is 10 for GPT models and
+Llama 3, the paper has 1. Source: Fang et al., arXiv:2410.02355.
 """
 
 from collections.abc import Mapping

@@ -2,8 +2,7 @@
 
 A block is an entry of the longest ``ModuleList`` of the model's body. Its MLP is the child without attention that holds
 a projection from the inner width back to the model's width; that projection (GPT-2's ``Conv1D`` or a ``Linear``) is
-what
-editors write into. What runs after the blocks is seen in a probe forward, and the parts put together must give the
+what editors write into. What runs after the blocks is seen in a probe forward, and the parts put together must give the
 model's own logits, or the model is refused.
 """
 

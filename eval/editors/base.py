@@ -37,8 +37,7 @@ class WeightEditor(ABC):
     """Writes batches of edits into a model.
 
     A failing batch leaves the model as it was before that batch. Subclasses implement ``write_batch`` and, where they
-    keep
-    something between batches, ``_state`` and ``_set_state``.
+    keep something between batches, ``_state`` and ``_set_state``.
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, projection: str | None = None, max_new_tokens: int = 20) -> None:

@@ -6,8 +6,7 @@ FT-L (``objective="prompt_last"``) reads *all* target tokens off the last prompt
 ROME and MEMIT, and keeps every entry within ± ``norm_constraint``; this is why it fails on answers of several tokens.
 FT-M (``objective="target_new"``) reads each token after the ones before it. Both train on a batch as it comes (depth
 first). LocFT-BF (``breadth_first=True``) starts from the unedited weights at every batch and goes over *all* edits so
-far in
-shuffled mini-batches, the end token appended to each answer.
+far in shuffled mini-batches, the end token appended to each answer.
 Sources: Zhu et al., arXiv:2012.00363 (FT-L); Zhang et al., arXiv:2401.01286 (FT-M); arXiv:2509.22072 (LocFT-BF).
 """
 

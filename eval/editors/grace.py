@@ -1,9 +1,8 @@
 """GRACE: a codebook beside one layer; near a stored key the layer's output is replaced by a trained value.
 
 Keys are the layer's inputs at the prompt's last token. An entry has a key, a value, its target and a radius ε; where
-the
-nearest key lies within its ε, the output at the prompt's last token (``replace_prompt``), or at every last token of the
-sequence so far (``replace_last``), becomes the value. Adding an edit with radius ε₀:
+the nearest key lies within its ε, the output at the prompt's last token (``replace_prompt``), or at every last token of
+the sequence so far (``replace_last``), becomes the value. Adding an edit with radius ε₀:
 
 - no key within ε₀ + ε: a new entry with ε₀;
 - the nearest key within reach, another target: a new entry, both radii half the distance, the older one 1e-5 less;

@@ -2,11 +2,10 @@
 
     U[:, S] = R K_Sᵀ (λ C[S, S] + C_p[S, S] + K_S K_Sᵀ)⁻¹
 
-All values are optimised with the *original* weights ("rewinding"). A round keeps the edits with
-``alpha`` < ‖z − h‖ < ``upper_bound`` (absolute norms), S are the neurons with the largest Σ|k| up to
-``neuron_threshold`` of the
-total, and C_p sums k kᵀ of former batches. As in the published code the last of ``max_iterations`` rounds only
-measures. Source: Jiang et al., arXiv:2410.04045.
+All values are optimised with the *original* weights ("rewinding"). A round keeps the edits with ``alpha`` < ‖z − h‖ <
+``upper_bound`` (absolute norms), S are the neurons with the largest Σ|k| up to ``neuron_threshold`` of the total, and
+C_p sums k kᵀ of former batches. As in the published code the last of ``max_iterations`` rounds only measures. Source:
+Jiang et al., arXiv:2410.04045.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,9 +2,8 @@
 
     σ' = log_b σ − log_b σ₀ + σ₀   for σ ≥ σ₀ = σ_max(W₀),  else σ' = σ
 
-on the SVD of Δ = W − W₀; ``reduce="linear"`` is (σ + σ₀)/2. The published code takes the natural logarithm by
-default, the
-paper base 1.2. A reimplementation inside AlphaEdit's repository adds the reduced change to weights that hold the
+on the SVD of Δ = W − W₀; ``reduce="linear"`` is (σ + σ₀)/2. The published code takes the natural logarithm by default,
+the paper base 1.2. A reimplementation inside AlphaEdit's repository adds the reduced change to weights that hold the
 full one already; this does not. Source: Ma et al., arXiv:2405.16821.
 """
 

@@ -2,9 +2,8 @@
 
 Rows are (layers, clamp_norm_factor, v_lr, v_num_grad_steps, v_weight_decay, mom2_update_weight). Sources: the
 configurations published with MEMIT (arXiv:2210.07229), AlphaEdit (arXiv:2410.02355) and, for Qwen2.5 and Llama 2,
-EasyEdit
-(arXiv:2308.07269). A model of another family or depth gets its family's nearest row with the layers scaled to its
-depth.
+EasyEdit (arXiv:2308.07269). A model of another family or depth gets its family's nearest row with the layers scaled
+to its depth.
 """
 
 from dataclasses import dataclass

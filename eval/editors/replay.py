@@ -6,8 +6,7 @@ then computes any stretch of blocks from a hidden state. Tokens before the first
 prefix whose keys and values are read but never appended to.
 
 Within a batch, prefixes are padded on the left and suffixes on the right, so that a token's neighbours in the padded
-row are its
-neighbours in the sentence; positions are given explicitly. Results therefore do not depend on the padding.
+row are its neighbours in the sentence; positions are given explicitly. Results therefore do not depend on the padding.
 """
 
 import contextlib

@@ -5,8 +5,7 @@
 k* is the key averaged over all context templates, each alike; v* is optimised at the MLP's output. The published code
 averages the key for u but measures the numerator and the denominator on the bare prompt, which explodes for subjects at
 the start of a sentence; here the averaged key is used everywhere (R-ROME, C-ROME). ``original=True`` gives the
-published
-form. Sources: Meng et al., arXiv:2202.05262; Gupta et al., arXiv:2403.07175.
+published form. Sources: Meng et al., arXiv:2202.05262; Gupta et al., arXiv:2403.07175.
 """
 
 from collections.abc import Mapping, Sequence

@@ -116,8 +116,7 @@ class NullSpaceSolver:
     """AlphaEdit's solve for one layer, with the keys of former batches.
 
     The update lives in the null space, so that everything is written in its coordinates b = basisᵀ k, where the
-    system is
-    symmetric: U = R B_nowᵀ (B Bᵀ + L2 I)⁻¹ basisᵀ with B = [B_before, B_now]. While there are fewer keys than
+    system is symmetric: U = R B_nowᵀ (B Bᵀ + L2 I)⁻¹ basisᵀ with B = [B_before, B_now]. While there are fewer keys than
     coordinates, the n × n form with B is used; then B Bᵀ is kept instead.
     """
 

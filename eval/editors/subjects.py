@@ -1,8 +1,7 @@
 """Which tokens of a prompt are read and written? Edits become token rows here, once for every editor.
 
 The subject's last token is found by character offsets, so any tokenizer that reports them will do. Where a subject
-stands
-several times in its prompt, the first occurrence that is a word of its own counts, as in the published code.
+stands several times in its prompt, the first occurrence that is a word of its own counts, as in the published code.
 """
 
 import re

@@ -261,6 +261,53 @@ def test_rome_maps_its_key_to_its_value(make_model: Any, tokenizer: Any, templat
         assert torch.allclose(key @ projection.weight + projection.bias, wanted, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        (Memit, MemitConfig(layers=(0, 1, 2), ends_only=True, mom2_update_weight=0.1, **QUICK)),
+        (AlphaEdit, AlphaEditConfig(layers=(2, 0, 1), ends_only=True, nullspace_threshold=1.0, L2=0.1, **QUICK)),
+    ],
+)
+def test_the_ends_only_option_edits_the_first_and_the_last_layer(
+    kind: Any, config: Any, make_model: Any, tokenizer: Any, templates: Any, facts: list[Edit]
+) -> None:
+    model = make_model()
+    with kind(model, tokenizer, config, moments(model), templates=templates) as editor:
+        editor.edit(facts)
+        assert sorted(editor.weights.deltas) == [f"transformer.h.{layer}.mlp.c_proj.weight" for layer in (0, 2)]
+    assert replace(config, ends_only=False).edited_layers == (0, 1, 2)
+
+
+def test_nse_solves_for_the_chosen_neurons_only(make_model: Any, tokenizer: Any, templates: Any) -> None:
+    """U[:, S] = R K_Sᵀ (λ C[S, S] + K_S K_Sᵀ)⁻¹, nothing elsewhere."""
+    model = make_model()
+    config = NseConfig(layers=(1,), mom2_update_weight=0.3, neuron_threshold=0.7, alpha=0.0, upper_bound=1e9, **QUICK)
+    editor = Nse(model, tokenizer, config, moments(model), templates=templates)
+    generator = torch.Generator().manual_seed(3)
+    keys, residuals = (torch.randn(n, 4, generator=generator, dtype=torch.float64) for n in (128, 32))
+    update = editor.solve(1, keys, residuals)
+    chosen = strongest_neurons(keys, 0.7)
+    own = keys[chosen]
+    system = 0.3 * moments(model)[1][chosen][:, chosen] + own @ own.T
+    assert torch.allclose(update[:, chosen], residuals @ torch.linalg.solve(system, own).T)
+    assert int((update.abs().sum(0) != 0).sum()) == len(chosen) < 128
+
+
+def test_prune_tells_the_singular_values_that_explain_it(
+    make_model: Any, tokenizer: Any, templates: Any, facts: list[Edit]
+) -> None:
+    model = make_model()
+    config = MemitConfig(layers=(1,), mom2_update_weight=1e-4, v_lr=0.5, v_num_grad_steps=6, clamp_norm_factor=4.0)
+    with Prune(Memit(model, tokenizer, config, moments(model), templates=templates)) as editor:
+        editor.edit(facts)
+        (told,) = editor.singular_values().values()
+        (whole,), (held,) = editor.full_deltas.values(), editor.weights.deltas.values()
+        weight = editor.weights.original("transformer.h.1.mlp.c_proj.weight")
+        for name, matrix in [("weight", weight), ("change", whole), ("pruned", held)]:
+            assert told[name] == pytest.approx(float(torch.linalg.svdvals(matrix.detach())[0]), rel=1e-4)
+    assert not editor.singular_values()
+
+
 @pytest.mark.parametrize("reduce", ["log", "log2", "log1_5", "log1_2", "linear"])
 def test_prune_leaves_small_singular_values_alone_and_bounds_the_rest(reduce: Any) -> None:
     generator = torch.Generator().manual_seed(0)

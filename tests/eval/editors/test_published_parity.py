@@ -130,7 +130,7 @@ def test_come_batch_of_20(golden: Any, relative: Any) -> None:
 
 @pytest.mark.slow
 def test_rect_over_memit_five_batches_of_20(golden: Any, relative: Any) -> None:
-    """Exact while the masks are; then one entry at the border of a mask is 0.3 % of a matrix, and moves later ones."""
+    """Two entries of the last mask stand at its border and may fall either way: 5e-4 of that matrix."""
     name = "memit_rect_alphaedit_repo_seq5x20"
     sizes = [batch["fro"] for batch in golden.json(name)["per_batch"]]
     with Rect(editor_of(golden, Memit, MEMIT), keep=0.4) as editor:
@@ -138,11 +138,11 @@ def test_rect_over_memit_five_batches_of_20(golden: Any, relative: Any) -> None:
             editor.edit(golden.edits[20 * number : 20 * number + 20])
             for layer in (1, 2, 3):
                 got = delta(editor, layer)
-                assert float(got.norm()) == pytest.approx(wanted[str(layer)], rel=1e-4 if number == 0 else 1e-2)
+                assert float(got.norm()) == pytest.approx(wanted[str(layer)], rel=1e-4)
                 if number == 0:
                     assert relative(got, golden.tensor(name, f"delta_after1_L{layer}")) < 1e-3
         for layer in (1, 2, 3):
-            assert relative(delta(editor, layer), golden.tensor(name, f"delta_L{layer}")) < 0.1
+            assert relative(delta(editor, layer), golden.tensor(name, f"delta_L{layer}")) < 1e-2
         assert right(golden, editor, 100) == pytest.approx(0.66, abs=0.021)
 
 

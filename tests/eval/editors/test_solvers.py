@@ -52,6 +52,15 @@ def test_emmet_without_ridge_maps_keys_exactly_whatever_lambda(seed: int, n: int
     assert torch.allclose(first, second, atol=1e-6)
 
 
+@given(seeds, counts, st.sampled_from([0.1, 2.0]))
+@settings(max_examples=20, deadline=None)
+def test_emmet_with_ridge_is_a_least_squares_of_large_systems(seed: int, n: int, ridge: float) -> None:
+    """R (Kᵀ C⁻¹ K + ε I)⁻¹ Kᵀ C⁻¹ = R Kᵀ (ε C + K Kᵀ)⁻¹, the n × n form and the d × d form."""
+    c, k, r = moment(seed), random(seed + 1, D, n), random(seed + 2, OUT, n)
+    wanted = r @ torch.linalg.solve(ridge * c + k @ k.T, k).T
+    assert torch.allclose(equality_update(Preserved(c, 1.0), k, r, ridge), wanted, rtol=1e-7, atol=1e-9)
+
+
 @given(seeds, st.integers(1, 11))
 @settings(max_examples=20, deadline=None)
 def test_the_projector_is_one_and_spares_preserved_keys(seed: int, rank: int) -> None:

@@ -31,6 +31,58 @@ def test_a_cut_sentence_ends_with_its_subject(prompt: str, subject: str, cut: st
     assert upto(tokenizer, prompt, subject) == cut
 
 
+def other_tokenizer(kind: str) -> Any:
+    """A tokenizer of another family, trained on a few lines."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    texts = ["The capital of France is Paris. Hamlet was written by", "A café in Zürich is grey. In France's north"] * 3
+    special = ["<s>", "</s>", "<unk>"]
+    options: dict[str, Any] = {"special_tokens": special, "show_progress": False, "vocab_size": 90}
+    trainer: Any
+    if kind == "wordpiece":
+        inner = Tokenizer(models.WordPiece(unk_token="<unk>"))
+        inner.normalizer = normalizers.BertNormalizer(lowercase=True)
+        inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordPieceTrainer(**options)
+    elif kind == "unigram":
+        inner = Tokenizer(models.Unigram())
+        inner.pre_tokenizer = pre_tokenizers.Metaspace()
+        inner.decoder = decoders.Metaspace()
+        trainer = trainers.UnigramTrainer(unk_token="<unk>", **options)
+    else:
+        inner = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=False))
+        inner.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+        inner.decoder = decoders.Metaspace()
+        trainer = trainers.BpeTrainer(**options)
+    inner.train_from_iterator(texts, trainer)
+    inner.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    return PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "unigram", "metaspace"])
+@pytest.mark.parametrize(
+    ("prompt", "subject"),
+    [
+        ("Hamlet was written by", "Hamlet"),
+        ("The capital of France is", "France"),
+        ("The capital of France is", " France"),
+        ("The capital of France", "capital of France"),
+        ("France is in France", "France"),
+        ("A café in Zürich is", "Zürich"),
+        ("In France's north", "France"),
+    ],
+)
+def test_other_families_of_tokenizers_find_the_same_word(kind: str, prompt: str, subject: str) -> None:
+    tokenizer = other_tokenizer(kind)
+    row = subject_row(tokenizer, Edit(statement="", prompt=prompt, subject=subject))
+    assert list(row.ids) == tokenizer(prompt)["input_ids"] and row.ids[0] == tokenizer.bos_token_id
+    offsets = tokenizer(prompt, return_offsets_mapping=True)["offset_mapping"]
+    end = prompt.index(subject.strip()) + len(subject.strip())
+    assert offsets[row.subject_last][0] < end <= offsets[row.subject_last][1]
+    assert all(start >= end for start, _ in offsets[row.subject_last + 1 :])
+
+
 def test_a_subject_in_the_context_is_not_the_one_that_counts(tokenizer: Any) -> None:
     assert upto(tokenizer, "France is", "France", "France. {}") == "France. France"
 

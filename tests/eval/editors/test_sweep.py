@@ -32,7 +32,19 @@ def edits(tmp_path: Path) -> list[Edit]:
     return read_edits(path)
 
 
+OWN: dict[str, dict[str, Any]] = {
+    "ft-m": {"layer": 1, "num_steps": 2},
+    "locft-bf": {"layer": 1, "num_steps": 2},
+    "wise": {"layer": 1, "n_iter": 2, "edit_lr": 0.1, "save_freq": 2, "merge_freq": 2},
+    "lora": {"rank": 2, "num_steps": 2},
+}
+
+
 def made(name: str, model: Any, tokenizer: Any, templates: Any) -> Any:
+    if name in OWN:
+        if name == "lora":
+            pytest.importorskip("peft", reason="peft, the extra lora, is not installed")
+        return build_editor(name, model, tokenizer, configured(name, model, OWN[name])[0], others=CORPUS)
     settings = {
         **QUICK,
         "mom2_update_weight": 0.1,
@@ -52,7 +64,7 @@ def test_edits_are_read_with_their_ids_and_filled_prompts(edits: list[Edit]) -> 
     assert edits[1].statement == "Hamlet was written by Danielle"
 
 
-@pytest.mark.parametrize("name", ["memit", "alphaedit", "nse", "prune-memit", "rect-memit"])
+@pytest.mark.parametrize("name", ["memit", "alphaedit", "nse", "prune-memit", "rect-memit", *OWN])
 def test_an_interrupted_sweep_ends_like_one_in_one_go(
     name: str, make_model: Any, tokenizer: Any, templates: Any, edits: list[Edit], tmp_path: Path
 ) -> None:
