@@ -6,6 +6,7 @@ the windows in which versions are valid (``timeline.py``). Reading leaves no tra
 before vectors are needed.
 """
 
+import getpass
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -47,7 +48,13 @@ class EditStore:
     """An edit memory in one file. Use ``EditStore.open``; it is a context manager."""
 
     def __init__(
-        self, db: Database, *, encoder: str | None, index: IndexKind, clock: Callable[[], datetime] = utc_now
+        self,
+        db: Database,
+        *,
+        encoder: str | None,
+        index: IndexKind,
+        clock: Callable[[], datetime] = utc_now,
+        actor: str | None = None,
     ) -> None:
         self._db = db
         self._log = EventLog(db)
@@ -55,6 +62,7 @@ class EditStore:
         self._encoder = encoder
         self._index_kind = index
         self._clock = clock
+        self._actor = actor or _login()
         self._indexes: dict[tuple[str, str], LiveIndex] = {}
         self._check_encoder()
 
@@ -68,6 +76,7 @@ class EditStore:
         index: IndexKind = "auto",
         timeout: float = 30.0,
         clock: Callable[[], datetime] = utc_now,
+        actor: str | None = None,
     ) -> Self:
         """Open a store.
 
@@ -78,6 +87,7 @@ class EditStore:
             index: ``auto`` searches exactly up to 50,000 edits of a namespace, and beyond ranks the likeliest few
                 exactly (``codes``); ``exact`` is the numpy reference.
             timeout: how long to wait for another process's write, in seconds.
+            actor: who stands in the events of writes that do not say who wrote; by default the login name.
 
         Raises:
             EncoderMismatchError: another encoder filled the store.
@@ -88,7 +98,7 @@ class EditStore:
             raise ConfigError(f"index is {index!r}, wanted one of {', '.join(get_args(IndexKind))}")
         db = Database(str(path), create=create, timeout=timeout)
         try:
-            return cls(db, encoder=encoder, index=index, clock=clock)
+            return cls(db, encoder=encoder, index=index, clock=clock, actor=actor)
         except BaseException:
             db.close()
             raise
@@ -648,7 +658,7 @@ class EditStore:
                 time = instant(self._clock())
                 if last_time and time <= last_time:  # the clock was set back, or is coarse
                     time = instant(datetime.fromisoformat(last_time) + timedelta(microseconds=1))
-                yield Batch(self._db, self._log, time, actor, last_batch + 1)
+                yield Batch(self._db, self._log, time, actor or self._actor, last_batch + 1)
                 if not keep:
                     raise _NotKept
         except _NotKept:
@@ -726,6 +736,13 @@ class EditStore:
             width = checked.shape[1]
             blobs[kind] = [to_blob(key) for key in checked]
         return blobs
+
+
+def _login() -> str | None:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a user without a name
+        return None
 
 
 class _NotKept(Exception):

@@ -109,3 +109,21 @@ def test_callers_record_events_of_their_own(path):
         with pytest.raises(ConfigError, match="the store's own"):
             store.record("put", {})
         assert [done.kind for done in store.undo(9)] == ["put", "put"]
+
+
+def test_every_event_names_an_actor(tmp_path, put, capital, keys_of, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "eve")
+    with EditStore.open(tmp_path / "s.scr", encoder="toy", actor="ann") as store:
+        put(store, capital("France", "Lyon", edit_id="a"), capital("Spain", "Vigo", actor="ben"))
+        store.forget(["a"], actor="cid")
+        store.undo()
+    with EditStore.open(tmp_path / "s.scr", encoder="toy") as store:
+        store.redo()
+        store.record("apply", {})
+        store.purge(["a"])
+        store.reindex("toy", lambda edits: {"statement": keys_of([edit.statement for edit in edits])})
+        actors = [(event.kind, event.actor) for event in reversed(store.log())]
+    assert actors == [
+        ("put", "ann"), ("put", "ann"), ("forget", "cid"), ("undo", "ann"),
+        ("redo", "eve"), ("apply", "eve"), ("purge", "eve"), ("reindex", "eve"),
+    ]  # fmt: skip
