@@ -7,6 +7,8 @@ before vectors are needed.
 """
 
 import getpass
+import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -337,6 +339,30 @@ class EditStore:
             stored = None if edit_id is None else self._versions.found(namespace, edit_id)
             row = None if stored is None else stored.row
             batch.event(validated_kind(kind), validated_namespace(namespace), dict(payload), row=row)
+
+    def record_use(
+        self,
+        query: str,
+        edit_ids: Sequence[str],
+        *,
+        request: str | None = None,
+        namespace: str = DEFAULT_NAMESPACE,
+        actor: str | None = None,
+    ) -> None:
+        """Append that edits were used for a request: an event ``apply`` for each, so that a purge finds them all.
+
+        Args:
+            query: is not kept; its salted hash is, so ``was_asked`` can tell later whether it was this one.
+            request: the caller's own number or name of the request.
+
+        Raises:
+            EditNotFoundError: no version ever had one of these edit_ids here; then nothing is written.
+        """
+        salt = os.urandom(16).hex()
+        payload = {"salt": salt, "query_hash": _query_hash(salt, query), "request": request}
+        with self._batch(actor) as batch:
+            for stored in self._versions.all_of(namespace, list(dict.fromkeys(edit_ids))):
+                batch.event("apply", namespace, dict(payload), row=stored.row)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -743,6 +769,16 @@ def _login() -> str | None:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a user without a name
         return None
+
+
+def was_asked(event: Event, query: str) -> bool:
+    """Whether an event ``apply`` is about this query."""
+    said = event.payload or {}
+    return event.kind == "apply" and said.get("query_hash") == _query_hash(str(said.get("salt", "")), query)
+
+
+def _query_hash(salt: str, query: str) -> str:
+    return hashlib.sha256((salt + query).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class _NotKept(Exception):

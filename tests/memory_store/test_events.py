@@ -3,9 +3,9 @@ from contextlib import closing
 
 import pytest
 
-from memory_store.errors import ConfigError
+from memory_store.errors import ConfigError, EditNotFoundError
 from memory_store.events import GENESIS
-from memory_store.store import EditStore
+from memory_store.store import EditStore, was_asked
 
 
 @pytest.fixture
@@ -127,3 +127,24 @@ def test_every_event_names_an_actor(tmp_path, put, capital, keys_of, monkeypatch
         ("put", "ann"), ("put", "ann"), ("forget", "cid"), ("undo", "ann"),
         ("redo", "eve"), ("apply", "eve"), ("purge", "eve"), ("reindex", "eve"),
     ]  # fmt: skip
+
+
+def test_what_was_used_for_a_request_is_told_without_the_query(path):
+    query = "Where does Zaphod bank?"
+    with EditStore.open(path) as store:
+        with pytest.raises(EditNotFoundError, match="'x'"):
+            store.record_use(query, ["b", "x"])
+        assert store.log(kind="apply") == []
+        store.record_use(query, ["b", "c"], request="r-1", actor="server")
+        one, other = store.log(kind="apply")
+        assert {(e.edit_id, e.actor, e.payload["request"]) for e in (one, other)} == {
+            ("b", "server", "r-1"),
+            ("c", "server", "r-1"),
+        }
+        assert one.batch == other.batch and was_asked(one, query) and not was_asked(one, query + " ")
+        store.record_use(query, ["b"])
+        assert store.log(kind="apply")[0].payload["query_hash"] != one.payload["query_hash"]
+        assert b"Zaphod" not in b"".join(file.read_bytes() for file in path.parent.iterdir())
+        assert store.purge(["b"]).complete and store.verify().ok
+        left = [(event.edit_id, event.payload is None) for event in store.log(kind="apply")]
+        assert left == [(None, True), ("c", False), (None, True)]
