@@ -1,9 +1,9 @@
 """How well do the weight editors edit the built-in model, each tuned with the same budget?
 
-    python -m eval.benchmarks.pocket_editors [--methods memit,rome] [--budget 20] [--n 50] [--model FOLDER] [--json]
+    python -m eval.benchmarks.pocket_editors [--methods memit,rome] [--budget 20] [--n 50] [--tuned-on 50] [--json]
 
 Facts that the model knows, asked as unfinished sentences, are edited to another object of the same relation. Settings
-are searched on ``n`` development edits (``eval.editors.tune``) and measured on ``n`` others, all written in one batch;
+are searched on development edits (``eval.editors.tune``) and measured on ``n`` others, all written in one batch;
 ROME writes each edit by itself. Answers are generated greedily to the stop; ``teacher-forced`` stands beside them.
 
 - ``edited``: the edit's own prompt gets the new object; ``rephrased``: so does another wording;
@@ -115,12 +115,19 @@ class Pocket:
 
 
 def run(
-    methods: Sequence[str], model: Any, tokenizer: Any, *, n: int = 50, budget: int = 20, seed: int = 0
+    methods: Sequence[str],
+    model: Any,
+    tokenizer: Any,
+    *,
+    n: int = 50,
+    tuned_on: int = 50,
+    budget: int = 20,
+    seed: int = 0,
 ) -> list[Row]:
-    """Tune on ``n`` edits, measure on ``n`` others, method by method."""
+    """Tune on ``tuned_on`` (at most ``n``) edits, measure on ``n`` others, method by method."""
     pocket = Pocket(model, tokenizer, seed)
     facts = pocket.known(3 * n)
-    development = pocket.rows(facts[:n], facts[2 * n :])
+    development = pocket.rows(facts[:n], facts[2 * n :])[:tuned_on]
     test = pocket.rows(facts[n : 2 * n], facts[2 * n :])
     anatomy = dissect(model)
     moments = second_moments(anatomy, tokenizer, pocket.corpus, range(len(anatomy.blocks)))
@@ -139,7 +146,7 @@ def run(
     found = []
     for method in methods:
         alone = method in SINGLE
-        click.echo(f"{method}: {budget} trials on {n} development edits", err=True)
+        click.echo(f"{method}: {budget} trials on {len(development)} development edits", err=True)
 
         def tell(number: int, trial: Any, method: str = method) -> None:
             told = f"score {trial.figures.score:.3f}, edited {trial.figures.reliability:.3f}" if trial.figures else ""
@@ -203,20 +210,29 @@ def run(
 @click.command()
 @click.option("--methods", default=",".join([*METHODS, "prune-memit", "rect-memit"]), show_default=True)
 @click.option("--model", help="Hugging Face name or folder; the built-in model where left out.")
-@click.option("--n", default=50, show_default=True, help="Edits, for development and for the test.")
+@click.option("--n", default=50, show_default=True, help="Edits in the test.")
+@click.option("--tuned-on", default=50, show_default=True, help="Edits for development, at most as many.")
 @click.option("--budget", default=20, show_default=True, help="Trials per method.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--threads", default=2, show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Also write the JSON here.")
 @click.option("--json", "as_json", is_flag=True)
 def main(
-    methods: str, model: str | None, n: int, budget: int, seed: int, threads: int, out: Path | None, as_json: bool
+    methods: str,
+    model: str | None,
+    n: int,
+    tuned_on: int,
+    budget: int,
+    seed: int,
+    threads: int,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Tune and measure the weight editors on the built-in model."""
     torch.set_num_threads(threads)
     network, tokenizer = load_model(model)
-    rows = run(methods.split(","), network, tokenizer, n=n, budget=budget, seed=seed)
-    told = {"n": n, "budget": budget, "seed": seed, "rows": [asdict(row) for row in rows]}
+    rows = run(methods.split(","), network, tokenizer, n=n, tuned_on=tuned_on, budget=budget, seed=seed)
+    told = {"n": n, "tuned_on": tuned_on, "budget": budget, "seed": seed, "rows": [asdict(row) for row in rows]}
     if out is not None:
         out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     if as_json:

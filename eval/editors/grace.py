@@ -24,6 +24,7 @@ from torch import Tensor
 
 from eval.editors.errors import ConfigError
 from eval.editors.lessons import finite, lesson
+from eval.editors.replay import record
 from eval.editors.side_memory import SideMemory
 from memory_store.edit import Edit
 
@@ -127,24 +128,24 @@ class Grace(SideMemory):
 
     def _trained(self, prompt: tuple[int, ...], target: tuple[int, ...], start: Tensor, edit: Edit) -> Tensor:
         """A value that makes the model say ``target`` after ``prompt``."""
-        ids = torch.tensor([[*prompt, *target[:-1]]], device=self.anatomy.device)
         wanted = torch.tensor(target, device=self.anatomy.device)
         value = start.detach().clone().requires_grad_(True)
         optimizer = torch.optim.Adam([value], lr=self.config.lr)
-        first = len(prompt) - 1
+        layer, last = self.config.layer, len(self.anatomy.blocks) - 1
+        # Nothing changes before the prompt's last token, nor below the layer: both are computed once.
+        tape = record(self.anatomy, [(prompt[-1], *target[:-1])], layer, [prompt[:-1]])
         many = self.config.replacement == "replace_last"
 
         def put(_module: Any, _inputs: Any, out: Tensor) -> Tensor:
-            rows = out.reshape(ids.shape[1], -1)
-            last = rows.shape[0] if many else first + 1
-            middle = value.to(out.dtype).expand(last - first, -1)
-            return torch.cat([rows[:first], middle, rows[last:]]).reshape(out.shape)
+            rows = out.reshape(len(target), -1)
+            placed = value.to(out.dtype).expand(len(target) if many else 1, -1)
+            return torch.cat([placed, rows[len(placed) :]]).reshape(out.shape)
 
         best, lowest = value.detach().clone(), float("inf")
         for _ in range(self.config.num_steps):
             handle = self._projection.register_forward_hook(put)
             try:
-                logits = self.model(input_ids=ids, use_cache=False).logits[0, first:].float()
+                logits = self.anatomy.logits(tape.run(tape.hidden, layer, last)[0])  # (target, vocabulary)
             finally:
                 handle.remove()
             loss = torch.nn.functional.cross_entropy(logits, wanted)

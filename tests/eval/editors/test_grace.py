@@ -66,6 +66,41 @@ def test_the_prompt_gets_its_answer_and_others_keep_theirs(
     assert not any(module._forward_hooks for module in model.modules())
 
 
+@pytest.mark.parametrize("replacement", ["replace_last", "replace_prompt"])
+@pytest.mark.parametrize("arch", ["gpt2", "gpt_neox", "llama", "opt"])
+def test_a_value_is_trained_on_what_the_whole_model_says(
+    arch: str, replacement: Any, make_model: Any, tokenizer: Any, facts: list[Edit]
+) -> None:
+    """Two Adam steps by hand: the whole model, the value put in place of the projection's output."""
+    model, fact = make_model(arch), facts[2]  # an answer of several tokens
+    config = GraceConfig(layer=1, radius=0.5, lr=0.05, num_steps=3, replacement=replacement)
+    prompt = tokenizer(fact.prompt)["input_ids"]
+    with Grace(model, tokenizer, config) as editor:
+        target = list(editor.language_model.prompt_ids(" " + fact.target_new))
+        value = editor.projected(prompt)[1][-1].clone().requires_grad_(True)
+        optimizer, first = torch.optim.Adam([value], lr=0.05), len(prompt) - 1
+        candidates = []
+
+        def put(_module: Any, _inputs: Any, out: torch.Tensor) -> torch.Tensor:
+            rows = out.reshape(len(prompt) + len(target) - 1, -1).clone()
+            rows[first : None if replacement == "replace_last" else first + 1] = value
+            return rows.reshape(out.shape)
+
+        for _ in range(3):
+            handle = editor.anatomy.projections[1].module.register_forward_hook(put)
+            logits = model(input_ids=torch.tensor([prompt + target[:-1]])).logits[0, first:]
+            handle.remove()
+            loss = torch.nn.functional.cross_entropy(logits, torch.tensor(target))
+            candidates.append((float(loss.detach()), value.detach().clone()))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        wanted = min(candidates, key=lambda pair: pair[0])[1]
+        editor.edit([fact])
+        assert editor.codebook.entries[0].target == tuple(target)
+        assert torch.allclose(editor.codebook.entries[0].value, wanted, atol=1e-4)
+
+
 @pytest.mark.parametrize("bad", [{"radius": 0.0}, {"lr": -1.0}, {"num_steps": 0}, {"replacement": "none"}])
 def test_settings_out_of_range_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(bad))):
