@@ -983,6 +983,19 @@ MIX: dict[str, dict[str, float]] = {
         "long": 0.01,
         "exchanging": 0.09,
     },
+    "last": {
+        "reading": 0.09,
+        "obeying": 0.24,
+        "recalling": 0.12,
+        "ignoring": 0.20,
+        "yes_no": 0.09,
+        "reversed": 0.03,
+        "two_hop": 0.05,
+        "pushing": 0.09,
+        "mixed_conversation": 0.01,
+        "long": 0.01,
+        "exchanging": 0.07,
+    },
 }
 """Shares of the kinds by phase."""
 

@@ -15,7 +15,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -42,6 +42,28 @@ CHAT_TEMPLATE = (
 _WORD_STARTS = ("\n", "\n\n", '- "')
 
 
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """What is trained on, and how, up to so many tokens."""
+
+    until: int
+    mix: str
+    """Of ``scr.pocket.data.MIX``."""
+    batch_tokens: int
+    """Tokens in a batch, padding counted. Many small steps find reading sooner."""
+    context_weight: float
+    """What a token outside the answers counts: a name that comes again teaches to copy. With 0 reading had not come
+    after 3.4 million tokens, with 0.5 it came at 1.2 million; knowing facts comes sooner without."""
+
+
+PHASES = (
+    Phase(3_000_000, "reading", 1024, 0.5),
+    Phase(8_000_000, "all", 2560, 0.1),
+    Phase(15_500_000, "all", 2560, 0.02),
+    Phase(sys.maxsize, "last", 3072, 0.02),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """One training run."""
@@ -53,14 +75,7 @@ class TrainConfig:
     heads: int = 8
     tokens: int = 33_000_000
     """All tokens that are seen, padding not counted."""
-    reading_tokens: int = 3_000_000
-    """Of these, the tokens of the first phase, where nearly all samples are about reading."""
-    batch_tokens: tuple[int, int] = (1024, 2560)
-    """Tokens in a batch in the first phase and after it, padding counted. Many small steps find reading sooner."""
-    context_weights: tuple[tuple[int, float], ...] = ((3_000_000, 0.5), (8_000_000, 0.1), (sys.maxsize, 0.02))
-    """What a token outside the answers counts, up to so many tokens: a name that comes again teaches to copy. With 0
-    reading had not come after 3.4 million tokens, with 0.5 it came at 1.2 million; knowing facts comes sooner without.
-    """
+    phases: tuple[Phase, ...] = PHASES
     fused: bool = True
     """Blocks compiled by ``torch.compile``; needs a C++ compiler."""
     chunk: int = 512
@@ -73,7 +88,6 @@ class TrainConfig:
     swap_layers: tuple[int, ...] = (1, 2, 3)
     """Blocks after which states are swapped; one is drawn per batch."""
     checkpoint_minutes: float = 1.0
-    mixes: dict[str, dict[str, float]] = field(default_factory=lambda: MIX)
 
 
 # --- tokenizer -------------------------------------------------------------------------------------------------
@@ -436,9 +450,8 @@ def train(config: TrainConfig, out: Path, *, resume: bool = False, stop_after: f
     pad = tokenizer.pad_token_id
     while tokens < config.tokens:
         rng = random.Random(f"{config.seed}-{chunk}")
-        first = tokens < config.reading_tokens
-        mix = config.mixes["reading" if first else "all"]
-        samples = stream(generator, mix, rng)
+        phase = next(phase for phase in config.phases if tokens < phase.until)
+        samples = stream(generator, MIX[phase.mix], rng)
         units = []
         for _ in range(config.chunk):
             kind, made = next(samples)
@@ -447,10 +460,10 @@ def train(config: TrainConfig, out: Path, *, resume: bool = False, stop_after: f
                 units.append((kind, rows))
         hits: dict[str, list[bool]] = {}
         losses = []
-        for batch in batches(units, config.batch_tokens[0 if first else 1], pad, rng):
+        for batch in batches(units, phase.batch_tokens, pad, rng):
             rate = rate_at(tokens, config)
-            weight = next(weight for until, weight in config.context_weights if tokens < until)
-            loss, hit = loss_and_hits(model, batch, rng.choice(config.swap_layers), weight, fused=config.fused)
+            swap = rng.choice(config.swap_layers)
+            loss, hit = loss_and_hits(model, batch, swap, phase.context_weight, fused=config.fused)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for tuner in tuners:

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from scr.pocket.data import Generator, Sample
 from scr.pocket.train import (
     Muon,
+    Phase,
     TrainConfig,
     answer_logits,
     batches,
@@ -30,8 +31,7 @@ TINY = TrainConfig(
     width=32,
     heads=2,
     tokens=6_000,
-    reading_tokens=2_500,
-    batch_tokens=(600, 1200),
+    phases=(Phase(2_500, "reading", 600, 0.5), Phase(10_000, "last", 1200, 0.1)),
     chunk=16,
     fused=False,
 )
