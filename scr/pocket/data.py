@@ -590,9 +590,9 @@ class Generator:
         fact = self.by_key.get((subject, relation))
         truth = fact.object if fact else ""
         kind = rng.random()
-        if kind < 0.55:
+        if kind < 0.45:
             answer = self.other_object(relation, truth, rng)
-        elif kind < 0.8:
+        elif kind < 0.78:
             answer = self.name(rng)
         else:
             answer = self.value(rng)
