@@ -121,7 +121,7 @@ draw, encoder = random.Random(who), load_encoder("hash")
 live, number, calls, versions = set(), 0, 0, 0
 end = time.monotonic() + seconds
 with EditStore.open(path, encoder=encoder.fingerprint) as store:
-    while time.monotonic() < end:
+    while time.monotonic() < end or calls < 20:
         batch = []
         for _ in range(draw.randint(1, 5)):
             number += 1
@@ -160,7 +160,7 @@ def write_at_once(tmp_path, environment, seconds):
         for who in ("ann", "bob", "cid")
     ]  # fmt: skip
     shell, number = set(), 0
-    while time.monotonic() < end:
+    while time.monotonic() < end or number < 3:
         number += 1
         added = scr(environment, "add", "-q", f"Where is dan {number}?", "-a", "here", "--id", f"dan-{number}")
         assert added[0] == 0 and "locked" not in added[2], added
@@ -169,13 +169,18 @@ def write_at_once(tmp_path, environment, seconds):
             removed = scr(environment, "rm", f"dan-{number}", "-y")
             assert removed[0] == 0 and "locked" not in removed[2], removed
             shell.discard(f"dan-{number}")
+        if number == 2:
+            assert scr(environment, "store", "backup", tmp_path / "copy.scr")[0] == 0
     reports = []
     for worker in workers:
         said, errors = worker.communicate(timeout=120)
         assert (worker.returncode, errors) == (0, "")
         reports.append(json.loads(said))
-    assert number > 1 and all(report["calls"] > seconds for report in reports)  # all of them came to write
+    with EditStore.open(tmp_path / "copy.scr") as copy:  # taken while the others wrote
+        assert copy.verify().ok and copy.doctor() == [] and copy.get("dan-2").target_new == "here"
+        copy_head = copy.head()
     with EditStore.open(path) as store:
+        assert store.verify(expect=copy_head).ok
         ids = [edit.edit_id for edit in store.edits() if not edit.subject.startswith("Door ")]
         assert len(ids) == len(set(ids))
         assert set(ids) == shell.union(*(report["live"] for report in reports))
