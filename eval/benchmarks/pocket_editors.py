@@ -16,7 +16,7 @@ on the test edits.
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ def run(
     tuned_on: int = 50,
     budget: int = 20,
     seed: int = 0,
-) -> list[Row]:
+) -> Iterator[Row]:
     """Tune on ``tuned_on`` (at most ``n``) edits, measure on ``n`` others, method by method."""
     pocket = Pocket(model, tokenizer, seed)
     facts = pocket.known(3 * n)
@@ -143,7 +143,6 @@ def run(
             strict=True,
         )
     }
-    found = []
     for method in methods:
         alone = method in SINGLE
         click.echo(f"{method}: {budget} trials on {len(development)} development edits", err=True)
@@ -194,17 +193,14 @@ def run(
             except ConfigError as error:
                 click.echo(f"  {method}: {error}", err=True)
                 results.append(None)
-        found.append(
-            Row(
-                method=method,
-                tuned=results[0],
-                published=results[1],
-                settings=tuned.best.settings,
-                seconds_per_edit=seconds,
-                singular_values=sigma,
-            )
+        yield Row(
+            method=method,
+            tuned=results[0],
+            published=results[1],
+            settings=tuned.best.settings,
+            seconds_per_edit=seconds,
+            singular_values=sigma,
         )
-    return found
 
 
 @click.command()
@@ -231,26 +227,33 @@ def main(
     """Tune and measure the weight editors on the built-in model."""
     torch.set_num_threads(threads)
     network, tokenizer = load_model(model)
-    rows = run(methods.split(","), network, tokenizer, n=n, tuned_on=tuned_on, budget=budget, seed=seed)
-    told = {"n": n, "tuned_on": tuned_on, "budget": budget, "seed": seed, "rows": [asdict(row) for row in rows]}
-    if out is not None:
-        out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    told: dict[str, Any] = {"n": n, "tuned_on": tuned_on, "budget": budget, "seed": seed, "rows": []}
+    if not as_json:
+        click.echo(f"{'':<14}{'edited':>8}{'teacher-f.':>12}{'rephrased':>11}{'kept':>7}{'published':>11}{'s/edit':>8}")
+    chosen = methods.split(",")
+    for row in run(chosen, network, tokenizer, n=n, tuned_on=tuned_on, budget=budget, seed=seed):
+        told["rows"].append(asdict(row))
+        if out is not None:
+            out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        if not as_json:
+            click.echo(as_text(row))
     if as_json:
         click.echo(json.dumps(told, indent=1))
-        return
-    click.echo(f"{'':<14}{'edited':>8}{'teacher-f.':>12}{'rephrased':>11}{'kept':>7}{'published':>11}{'s/edit':>8}")
-    for row in rows:
-        f = row.tuned
-        if f is None:
-            click.echo(f"{row.method:<14} failed")
-            continue
-        published = "failed" if row.published is None else f"{row.published.reliability:.3f}"
-        click.echo(
-            f"{row.method:<14}{f.reliability:>8.3f}{f.reliability_teacher_forced:>12.3f}{f.generalization or 0:>11.3f}"
-            f"{f.locality or 0:>7.3f}{published:>11}{row.seconds_per_edit:>8.3f}"
-        )
-        for name, sigma in row.singular_values.items():
-            click.echo(f"  {name}: " + ", ".join(f"{what} {value:.3g}" for what, value in sigma.items()))
+
+
+def as_text(row: Row) -> str:
+    """One line, and one for every matrix that PRUNE cut."""
+    f = row.tuned
+    if f is None:
+        return f"{row.method:<14} failed"
+    published = "failed" if row.published is None else f"{row.published.reliability:.3f}"
+    lines = [
+        f"{row.method:<14}{f.reliability:>8.3f}{f.reliability_teacher_forced:>12.3f}{f.generalization or 0:>11.3f}"
+        f"{f.locality or 0:>7.3f}{published:>11}{row.seconds_per_edit:>8.3f}"
+    ]
+    for name, sigma in row.singular_values.items():
+        lines.append(f"  {name}: largest singular value of " + ", ".join(f"{k} {v:.3g}" for k, v in sigma.items()))
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ step δ is scaled back to norm clamp_norm_factor · ‖h₀‖. An edit ends whe
 up, and returns the δ that was last evaluated. Source: MEMIT, arXiv:2210.07229, and its published code.
 
 The same numbers as one edit at a time, for less: blocks below the touched one run once; tokens before the touched
-position enter as cached keys and values; MLPs compute no padding, and in the last block only what the head reads; the
-head runs only where an answer is read; finished edits leave the batch. Each edit keeps its own Adam state.
+position enter as cached keys and values; in the first block that sees δ queries, keys and values of the other tokens
+are computed once; MLPs compute no padding, and in the last block only what the head reads; the head runs only where an
+answer is read; finished edits leave the batch. Each edit keeps its own Adam state.
 """
 
 import contextlib
@@ -23,9 +24,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from eval.editors.anatomy import Anatomy
+from eval.editors.anatomy import Anatomy, is_projection
 from eval.editors.errors import ConfigError, NumericalError
 from eval.editors.replay import frozen, packed, record, replaced_forward
 from eval.editors.subjects import Request
@@ -174,8 +175,7 @@ class _Batch:
     """Edits that are optimised together, and what of them is still alive.
 
     Rows run edit by edit: its contexts, then its KL sentence. Suffixes begin at the touched token, so that δ always
-    goes
-    to position 0.
+    goes to position 0.
     """
 
     def __init__(
@@ -221,6 +221,46 @@ class _Batch:
         self._activations = [
             [m for m in mlp.modules() if type(m).__name__ == "NewGELUActivation"] for mlp in anatomy.mlps
         ]
+        self._same, self._closing = self._attention_parts()
+        self._kept: dict[nn.Module, Tensor] = {}
+
+    def _attention_parts(self) -> tuple[list[nn.Module], list[nn.Module]]:
+        """Two kinds of projections around the attention, told apart by running one row twice.
+
+        First, those of the first block whose inputs change at the touched token only (queries, keys, values): what
+        they give elsewhere is computed once. Second, the one that ends the last block's attention: it is needed only
+        where the head reads.
+        """
+        last = len(self._anatomy.blocks) - 1
+        if self._start > last:
+            return [], []
+        inside = {id(module) for mlp in self._anatomy.mlps for module in mlp.modules()}
+        block = self._anatomy.blocks[self._start]
+        names = {m: name for name, m in block.named_modules() if is_projection(m) and id(m) not in inside}
+        seen: list[tuple[nn.Module, Tensor]] = []
+        handles = [m.register_forward_pre_hook(lambda m, inputs: seen.append((m, inputs[0]))) for m in names]
+        tape = self._tape.select(torch.zeros(1, dtype=torch.long, device=self._anatomy.device))
+        try:
+            with torch.no_grad():
+                tape.run(tape.hidden, self._start, self._start)
+                first = list(seen)
+                seen.clear()
+                moved = tape.hidden.clone()
+                moved[:, 0] = 1 - 2 * moved[:, 0]
+                tape.run(moved, self._start, self._start)
+        finally:
+            for handle in handles:
+                handle.remove()
+        shape = tape.hidden.shape[:2]
+        if len(first) != len(names) or any(given.shape[:2] != shape for _, given in first):
+            return [], []  # not one call each on (rows, tokens, …): nothing is taken for granted
+        closing = dict(self._anatomy.blocks[last].named_modules()).get(names[first[-1][0]])
+        same = [
+            module
+            for (module, given), (_, other) in zip(first[:-1], seen[:-1], strict=True)
+            if torch.equal(given[:, 1:], other[:, 1:])
+        ]
+        return same, [closing] if closing is not None and is_projection(closing) else []
 
     def optimise(self, settings: ValueSettings) -> Values:
         """Run until every edit has ended."""
@@ -303,6 +343,10 @@ class _Batch:
                 stack.enter_context(replaced_forward(mlp, packed(mlp.forward, positions, added)))
                 for activation in self._activations[index]:
                     stack.enter_context(replaced_forward(activation, _gelu_new))
+            for module in self._same:
+                stack.enter_context(replaced_forward(module, self._once(module)))
+            for module in self._closing:
+                stack.enter_context(replaced_forward(module, packed(module.forward, torch.unique(wanted))))
             out = self._tape.run(hidden, self._start, last)
         read = out.reshape(-1, out.shape[-1])[wanted]  # (reads + alive, d_model)
         logits = self._anatomy.logits(read)
@@ -311,12 +355,28 @@ class _Batch:
         rewrite = torch.zeros(len(kl), device=hidden.device).index_add(0, self._owners, nll * self._weights)
         return rewrite, logits[count:].log_softmax(-1)
 
+    def _once(self, module: nn.Module) -> Callable[[Tensor], Tensor]:
+        """``module`` at the touched token; elsewhere what it gave the first time."""
+        original = module.forward
+
+        def forward(hidden: Tensor) -> Tensor:
+            kept = self._kept.get(module)
+            if kept is None:
+                out: Tensor = original(hidden)
+                self._kept[module] = out[:, 1:].detach()
+                return out
+            return torch.cat([original(hidden[:, :1]), kept], dim=1)
+
+        return forward
+
     def _keep(self, going: Tensor) -> None:
         """Drop the edits that have ended."""
         place = torch.full((len(self._alive),), -1, device=going.device)
         place[going] = torch.arange(len(going), device=going.device)
         steps = torch.arange(self._per_edit, device=going.device)
-        self._tape = self._tape.select((going[:, None] * self._per_edit + steps).reshape(-1))
+        rows = (going[:, None] * self._per_edit + steps).reshape(-1)
+        self._tape = self._tape.select(rows)
+        self._kept = {module: kept[rows] for module, kept in self._kept.items()}
 
         def moved(pairs: Tensor) -> tuple[Tensor, Tensor]:
             edit = place[pairs[:, 0] // self._per_edit]
