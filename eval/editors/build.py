@@ -39,6 +39,8 @@ class Method:
     """Whether there are changes for RECT and PRUNE to reshape."""
     reads_others: bool = False
     """Whether it learns from prompts that no edit governs."""
+    reads_old: bool = False
+    """Whether it looks at the answers before."""
 
 
 METHODS: dict[str, Method] = {
@@ -47,7 +49,7 @@ METHODS: dict[str, Method] = {
     "alphaedit": Method(AlphaEditConfig.published, AlphaEdit),
     "emmet": Method(EmmetConfig.published, Emmet),
     "nse": Method(NseConfig.published, Nse),
-    "come": Method(ComeConfig.published, Come),
+    "come": Method(ComeConfig.published, Come, reads_old=True),
     "ft-l": Method(ft_l, FineTune, needs_moments=False),
     "ft-m": Method(ft_m, FineTune, needs_moments=False),
     "locft-bf": Method(locft_bf, FineTune, needs_moments=False),
@@ -134,6 +136,7 @@ def build_editor(
     moments: Any = None,
     templates: Templates | None = None,
     others: Sequence[str] | None = None,
+    old_answers: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> WeightEditor | WrappedEditor:
     """An editor by name.
@@ -143,6 +146,7 @@ def build_editor(
         moments: layer → second moment, for the methods that need them.
         templates: context templates; None samples them.
         others: prompts that no edit governs, for the methods that learn from them; None samples them.
+        old_answers: by edit_id, for the methods that look at them; None asks the model.
         settings: where RECT's ``keep`` and PRUNE's ``reduce`` stand.
     """
     method, wrapper = method_of(name)
@@ -150,7 +154,8 @@ def build_editor(
     if method.needs_moments:
         if moments is None:
             raise ConfigError(f"{name} needs second moments of the model's keys; give texts with --corpus")
-        host = method.kind(model, tokenizer, config, moments, templates=templates)
+        known = {"old_answers": old_answers} if method.reads_old else {}
+        host = method.kind(model, tokenizer, config, moments, templates=templates, **known)
     elif method.reads_others:
         host = method.kind(model, tokenizer, config, others=others)
     else:

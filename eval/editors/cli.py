@@ -81,7 +81,7 @@ def edit(
     from eval.editors.anatomy import dissect
     from eval.editors.build import build_editor, configured, layers_of, method_of
     from eval.editors.prune import Prune
-    from eval.editors.sweep import read_edits, sweep
+    from eval.editors.sweep import read_edits, read_old_answers, sweep
     from eval.editors.templates import load_templates
     from scr.language_model import load_model
 
@@ -98,10 +98,19 @@ def edit(
     moments = None
     if kind.needs_moments:
         moments = _moments(session, dissect(model), tokenizer, texts or [], layers_of(chosen), cache)
+    old = read_old_answers(edits) if kind.reads_old else {}
     editor = build_editor(
-        method, model, tokenizer, chosen, moments=moments, templates=frozen, others=texts, settings=settings
+        method,
+        model,
+        tokenizer,
+        chosen,
+        moments=moments,
+        templates=frozen,
+        others=texts,
+        old_answers=old,
+        settings=settings,
     )
-    run = {"method": method, "config": asdict(chosen), "settings": settings, "templates": frozen}
+    run = {"method": method, "config": asdict(chosen), "settings": settings, "templates": frozen, "old": old}
     with editor:
         done = sweep(editor, wanted, save_deltas, batch_size=batch_size, run=run, progress=_meter(session, "edits"))
         norms = {name: float(delta.norm()) for name, delta in editor.weights.deltas.items()}
@@ -168,6 +177,7 @@ def tune(
     """
     from eval.editors.anatomy import dissect
     from eval.editors.build import method_of
+    from eval.editors.sweep import read_old_answers
     from eval.editors.templates import load_templates
     from eval.editors.tune import Trial, read_development
     from eval.editors.tune import tune as search
@@ -203,6 +213,7 @@ def tune(
         moments=moments,
         templates=frozen,
         others=texts,
+        old_answers=read_old_answers(edits) if kind.reads_old else None,
         batch_size=batch_size,
         alone=single,
         seed=seed,

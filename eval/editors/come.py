@@ -9,7 +9,7 @@ elsewhere z = h₀ + δ. The paper writes a (δ' − π); ``scaled_common=True``
 δ' = 0 (the old answer is certain already) takes nothing out. Source: Jung et al., arXiv:2502.15826.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,6 @@ from eval.editors.errors import ConfigError
 from eval.editors.memit import Memit, MemitConfig
 from eval.editors.subjects import Request, target_ids
 from eval.editors.values import ValueSettings, optimised_values
-from memory_store.edit import Edit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +52,14 @@ class Come(Memit):
         config: ComeConfig,
         moments: Any,
         *,
-        old_answer: Callable[[Edit], str] | None = None,
+        old_answers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
-        """``old_answer`` tells what an edit replaces; None asks the model, as many tokens as the new one has."""
+        """``old_answers`` tells by edit_id what edits replace; for others the model is asked, for as many tokens as the
+        new answer has."""
         super().__init__(model, tokenizer, config, moments, **options)
         self.come = config
-        self._old_answer = old_answer
+        self._old_answers = dict(old_answers or {})
         self._half = ValueSettings(
             v_lr=config.v_lr,
             # The published loop of half the length also steps in its last round: one evaluation more in our count.
@@ -84,9 +84,8 @@ class Come(Memit):
         return without_old(new.initial, new.deltas, old.deltas, config.a, config.p, config.scaled_common)
 
     def _old_tokens(self, request: Request) -> tuple[int, ...]:
-        if self._old_answer is not None:
-            old = self._old_answer(request.edit).strip()
-        else:
+        old = self._old_answers.get(request.edit.edit_id, "").strip()
+        if not old:
             row = list(request.prompts[0].ids)
             ids = self.language_model.continue_rows([row], max_new_tokens=len(request.target))[0]
             old = self.tokenizer.decode(ids).strip()

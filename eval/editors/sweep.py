@@ -153,10 +153,24 @@ def read_edits(path: Path) -> list[Edit]:
                 prompt=prompt,
                 subject=row["subject"],
                 target_new=row["target_new"],
-                edit_id=str(row.get("edit_id", row.get("case_id", number))),
+                edit_id=_edit_id(row, number),
             )
         )
     return edits
+
+
+def read_old_answers(path: Path) -> dict[str, str]:
+    """``ground_truth``, the answer before, by edit_id, of the rows that have one; CoME takes it out.
+
+    Raises:
+        ConfigError: unreadable.
+    """
+    rows = {_edit_id(row, number): row.get("ground_truth") for number, row in enumerate(read_rows(path))}
+    return {edit_id: old for edit_id, old in rows.items() if isinstance(old, str) and old.strip()}
+
+
+def _edit_id(row: Mapping[str, Any], number: int) -> str:
+    return str(row.get("edit_id", row.get("case_id", number)))
 
 
 def read_corpus(path: Path) -> list[str]:

@@ -339,6 +339,7 @@ def tune(
     moments: Callable[[Sequence[int]], Mapping[int, Any]] | None = None,
     templates: Templates | None = None,
     others: Sequence[str] | None = None,
+    old_answers: Mapping[str, str] | None = None,
     batch_size: int | None = None,
     alone: bool = False,
     seed: int = 0,
@@ -352,6 +353,7 @@ def tune(
         moments: layers to their second moments, for the methods that need them.
         templates: context templates; None samples them once.
         others: prompts that no edit governs, for WISE; None samples them.
+        old_answers: by edit_id, for CoME; None asks the model.
         batch_size, alone: as in ``measured``.
         progress: called after each trial with its number, from 1.
 
@@ -384,6 +386,7 @@ def tune(
                 moments=given,
                 templates=templates,
                 others=others,
+                old_answers=old_answers,
                 settings=fixed | chosen,
             )
             return Trial(chosen, measured(editor, rows, before, batch_size=batch_size, alone=alone))

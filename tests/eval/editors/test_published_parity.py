@@ -120,7 +120,7 @@ def test_nse_five_batches_of_20(golden: Any, relative: Any) -> None:
 def test_come_batch_of_20(golden: Any, relative: Any) -> None:
     old = {edit.edit_id: row["ground_truth"] for edit, row in zip(golden.edits, golden.rows, strict=True)}
     config = ComeConfig(layers=(1, 2, 3), mom2_update_weight=100.0, a=0.1, p=0.2, **VALUES)
-    with editor_of(golden, Come, config, old_answer=lambda edit: old[edit.edit_id]) as editor:
+    with editor_of(golden, Come, config, old_answers=old) as editor:
         batch = requests(golden.tokenizer, golden.edits[:20], golden.templates)
         assert relative(editor.values(batch), golden.tensor("come_batch20", "z")) < 1e-3
         editor.edit(golden.edits[:20])

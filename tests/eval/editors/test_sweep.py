@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from eval.editors.build import NAMES, build_editor, configured, method_of
 from eval.editors.cli import edit, moments
-from eval.editors.sweep import read_corpus, read_edits, sweep
+from eval.editors.sweep import read_corpus, read_edits, read_old_answers, sweep
 from eval.editors.weights import read_deltas
 from memory_store.edit import Edit
 from memory_store.errors import ConfigError
@@ -151,6 +151,26 @@ def test_a_codebook_survives_an_interruption_too(
         assert all(torch.equal(second.state[name], value) for name, value in first.state.items())
         first.save_deltas(tmp_path / "book.safetensors")
     assert set(read_deltas(tmp_path / "book.safetensors")) == {"keys", "values", "radii", "targets"}
+
+
+def test_come_takes_out_the_answers_that_the_rows_name(
+    make_model: Any, tokenizer: Any, templates: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "edits.jsonl"
+    path.write_text("\n".join(json.dumps({**row, "ground_truth": "The"}) for row in ROWS[:2]), encoding="utf-8")
+    assert read_old_answers(path) == {"0": "The", "h": "The"}
+    model = make_model()
+    config, _ = configured("come", model, {**QUICK, "mom2_update_weight": 0.1})
+    spread = torch.diag(torch.linspace(0.5, 2.0, 128, dtype=torch.float64))
+    deltas = []
+    for old in ({}, read_old_answers(path), {"0": "The", "h": "Paris"}):
+        editor = build_editor(
+            "come", model, tokenizer, config, moments={0: spread, 1: spread}, templates=templates, old_answers=old
+        )
+        with editor:
+            editor.edit(read_edits(path))
+            deltas.append(editor.weights.deltas["transformer.h.1.mlp.c_proj.weight"].clone())
+    assert not torch.equal(deltas[0], deltas[1]) and not torch.equal(deltas[1], deltas[2])
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"prompt": "a", "subject": "a"}', "[3]", '{"prompt": 1}'])
