@@ -22,22 +22,19 @@ Kind = Literal[
     "yes_no",
     "alias",
     "reversed",
-    "one_hop",
     "two_hop",
     "neighbor",
     "same_subject",
     "unrelated",
 ]
 """``prompt``: the edit's own prompt. ``paraphrase``: other words for it. ``yes_no``: whether it holds. ``alias``: the
-subject by another name. ``reversed``: given the new answer, asked for the subject. ``one_hop``, ``two_hop``: what
-follows from it with one or two more facts. ``neighbor``: same relation, another subject. ``same_subject``: another
-relation of the edited subject. ``unrelated``: neither."""
+subject by another name. ``reversed``: given the new answer, asked for the subject. ``two_hop``: a question through two
+facts, one of them the edit (EasyEdit calls that one hop). ``neighbor``: same relation, another subject.
+``same_subject``: another relation of the edited subject. ``unrelated``: neither."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 DIRECT: tuple[Kind, ...] = ("prompt", "paraphrase", "yes_no", "alias")
 """Governed by the edit itself: the scope decision must fall on it."""
-PORTABLE: tuple[Kind, ...] = ("alias", "reversed", "one_hop", "two_hop")
-"""Consequences of the edit."""
 OUTSIDE: tuple[Kind, ...] = ("neighbor", "same_subject", "unrelated")
 """No edit governs them."""
 RANKED: tuple[Kind, ...] = ("prompt", "paraphrase", "neighbor")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -142,26 +141,6 @@ def harmonic_mean(values: Iterable[float]) -> float:
     if not found or min(found) < 0:
         raise ConfigError(f"a harmonic mean needs values that are not negative, got {found}")
     return 0.0 if min(found) == 0 else len(found) / math.fsum(1 / value for value in found)
-
-
-def ngram_entropy(text: str) -> float:
-    """Fluency: how varied a text's words are; MEMIT's weighted entropy of bigrams (2/3) and trigrams (4/3), in bits.
-
-    >>> round(ngram_entropy("a b a b"), 4)  # bigrams ab, ba, ab: 0.9183 bits; trigrams aba, bab: 1 bit
-    0.9728
-
-    Raises:
-        ConfigError: fewer than three words.
-    """
-    words = text.split()
-    if len(words) < 3:
-        raise ConfigError(f"the entropy of trigrams needs three words, got {len(words)}")
-    total = 0.0
-    for length, weight in ((2, 2 / 3), (3, 4 / 3)):
-        counts = Counter(tuple(words[i : i + length]) for i in range(len(words) - length + 1))
-        share = [count / sum(counts.values()) for count in counts.values()]
-        total += weight * -sum(p * math.log2(p) for p in share)
-    return total / 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from eval.atlas import load_atlas
 from eval.cases import Dataset, EvalCase, named_once
-from eval.datasets import counterfact, zsre
+from eval.datasets import counterfact, halluedit, knowedit, qaedit, zsre
 from eval.datasets.reading import DroppedError
 from memory_store.errors import ConfigError
 
@@ -32,6 +32,9 @@ class Loader:
 LOADERS: dict[str, Loader] = {
     "counterfact": Loader(counterfact.read, "CounterFact, in its original shape or flattened (arXiv:2202.05262)"),
     "zsre": Loader(zsre.read, "zsRE as published with MEND, with or without portability (arXiv:2110.11309)"),
+    "knowedit": Loader(knowedit.read, "KnowEdit's WikiData rows, counterfactual or recent (arXiv:2401.01286)"),
+    "qaedit": Loader(qaedit.read, "QAEdit: real questions, true answers (arXiv:2502.11177)"),
+    "halluedit": Loader(halluedit.read, "HalluEditBench: a model's own mistakes corrected (arXiv:2410.16251)"),
 }
 ABOUT: dict[str, str] = {
     "atlas": "built in: facts the pocket model knows, changed, in words its training never used",

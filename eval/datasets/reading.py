@@ -54,7 +54,7 @@ def made_case(name: str, *, subject: str, prompt: str, target: str, truth: str, 
 
 
 def hop(row: Mapping[str, Any]) -> list[Probe]:
-    """The one-hop question that EasyEdit added to some rows."""
+    """The question through one more fact that EasyEdit added to some rows."""
     found = row.get("portability")
     if not isinstance(found, Mapping):
         return []
@@ -62,4 +62,4 @@ def hop(row: Mapping[str, Any]) -> list[Probe]:
         question, answer = text_of(found, "New Question"), text_of(found, "New Answer")
     except DroppedError:
         return []
-    return [Probe(kind="one_hop", prompt=question, accepted=(answer,))]
+    return [Probe(kind="two_hop", prompt=question, accepted=(answer,))]

@@ -1,4 +1,4 @@
-"""How are zsRE's rows read, as MEND publishes them? Question, paraphrase, an unrelated question, perhaps one hop.
+"""How are zsRE's rows read, as MEND publishes them? Question, paraphrase, an unrelated question, perhaps one more hop.
 
 The unrelated question's prefix ``nq question:`` is a habit of T5 models and is taken off. Source: arXiv:2110.11309.
 """

@@ -124,7 +124,7 @@ def written(folder: Path, rows: list[Any]) -> Path:
 @pytest.mark.parametrize(
     ("row", "kinds"),
     [
-        (FULL_ROW, ["prompt", "paraphrase", "paraphrase", "one_hop", "neighbor"]),
+        (FULL_ROW, ["prompt", "paraphrase", "paraphrase", "two_hop", "neighbor"]),
         (FLAT_ROW, ["prompt", "paraphrase", "neighbor"]),
     ],
 )
@@ -145,12 +145,80 @@ def test_zsre_is_read_and_its_new_answer_may_not_be_an_old_one(tmp_path: Path) -
     assert [(p.kind, p.accepted) for p in only.probes] == [
         ("prompt", ("Rome",)),
         ("paraphrase", ("Rome",)),
-        ("one_hop", ("Italy",)),
+        ("two_hop", ("Italy",)),
         ("unrelated", ("Shakespeare",)),
     ]
     assert only.probes[-1].prompt == "who wrote hamlet"
     assert found.rows == 3
     assert found.dropped == {"new answer among the true ones": 1, "subject not in the prompt": 1}
+
+
+def test_knowedit_keeps_aliases_consequences_and_the_same_subject(tmp_path: Path) -> None:
+    row = {
+        "subject": "Ann Bee",
+        "prompt": "The birthplace of Ann Bee is",
+        "target_new": "Rome",
+        "ground_truth": ["Oslo"],
+        "generate_prompt": ["1. Where was Ann Bee born?", "2. Ann Bee comes from"],
+        "portability": {
+            "Subject_Aliasing": [{"prompt": "A. Bee was born in", "ground_truth": [["Rome", "Roma", "Rome"]]}],
+            "Reasoning": [{"prompt": "Ann Bee's home country is", "ground_truth": [["Italy"]]}],
+            "Logical_Generalization": [{"prompt": "Born in Rome was", "ground_truth": []}],
+        },
+        "locality": {
+            "Relation_Specificity": [{"prompt": "Ann Bee's job is", "ground_truth": [["baker"]]}],
+            "Forgetfulness": [{"prompt": "Ann Bee was not born in", "ground_truth": [["Oslo"]]}],
+        },
+    }
+    (only,) = load_dataset("knowedit", written(tmp_path, [row])).cases
+    assert [(p.kind, p.prompt, p.accepted) for p in only.probes] == [
+        ("prompt", "The birthplace of Ann Bee is", ("Rome",)),
+        ("paraphrase", "Where was Ann Bee born?", ("Rome",)),
+        ("paraphrase", "Ann Bee comes from", ("Rome",)),
+        ("alias", "A. Bee was born in", ("Rome", "Roma")),
+        ("two_hop", "Ann Bee's home country is", ("Italy",)),
+        ("same_subject", "Ann Bee's job is", ("baker",)),
+    ]
+
+
+def test_halluedit_keeps_what_its_model_said_as_the_old_answer(tmp_path: Path) -> None:
+    row = {
+        "subject": "Ann Bee",
+        "object": "Rome",
+        "question": "Where was Ann Bee born?",
+        "output_some_model": "Oslo",
+        "paraphrased_question": "What is Ann Bee's birthplace?",
+        "yes_question": "Was Ann Bee born in Rome?",
+        "no_question": "Was Ann Bee born in Oslo?",
+        "locality_question": "What is Ann Bee's job?",
+        "reversed_relation_question": "Who was born in Rome?",
+        "question_2hop": "In which country was Ann Bee born?",
+        "answer_2hop": "Italy",
+    }
+    found = load_dataset("halluedit", written(tmp_path, [row, {**row, "output_some_model": "rome."}]))
+    (only,) = found.cases
+    assert found.dropped == {"the model's answer was right already": 1}
+    assert (only.ground_truth, only.edit.statement) == ("Oslo", "Where was Ann Bee born? Rome")
+    kinds = ["prompt", "paraphrase", "yes_no", "yes_no", "reversed", "two_hop", "same_subject"]
+    assert [p.kind for p in only.probes] == kinds
+    assert [p.accepted for p in only.probes[2:]] == [("Yes",), ("No",), ("Ann Bee",), ("Italy",), ()]
+
+
+def test_qaedit_has_no_rival_and_a_stray_mark_is_no_answer(tmp_path: Path) -> None:
+    row = {
+        "id": 5,
+        "subject": "most points",
+        "prompt": "who has the most points?",
+        "target": "Ann Bee *",
+        "rephrase": "Who holds most points?",
+        "locality": [{"loc": "who wrote it", "loc_ans": "Cy"}, {"loc": "", "loc_ans": "x"}],
+    }
+    (only,) = load_dataset("qaedit", written(tmp_path, [row])).cases
+    assert [(p.kind, p.accepted, p.rival) for p in only.probes] == [
+        ("prompt", ("Ann Bee",), ""),
+        ("paraphrase", ("Ann Bee",), ""),
+        ("unrelated", ("Cy",), ""),
+    ]
 
 
 def test_rows_that_make_no_case_are_counted_by_reason(tmp_path: Path) -> None:
@@ -178,6 +246,9 @@ def test_a_file_that_is_none_says_so(tmp_path: Path) -> None:
         ("counterfact", "counterfact_full_1031.jsonl", 1031),
         ("counterfact", "counterfact_edit_10000.jsonl", 10000),
         ("zsre", "zsre_eval_portability_1037.jsonl", 1037),
+        ("knowedit", "knowedit_wiki_counterfact_test_885.jsonl", 885),
+        ("qaedit", "qaedit_500.jsonl", 500),
+        ("halluedit", "halluedit_even_topics.jsonl", 1191),
     ],
 )
 def test_published_rows_are_kept_but_for_named_reasons(name: str, file: str, rows: int) -> None:
@@ -190,4 +261,4 @@ def test_published_rows_are_kept_but_for_named_reasons(name: str, file: str, row
 
 
 def test_every_data_set_is_named() -> None:
-    assert {"atlas", "counterfact", "zsre"} <= set(NAMES)
+    assert {"atlas", "counterfact", "zsre", "knowedit", "qaedit", "halluedit"} == set(NAMES)

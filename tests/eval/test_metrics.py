@@ -65,10 +65,6 @@ def test_scope_is_judged_by_the_first_decided_edit() -> None:
     assert metrics.scope_of([["a"]], ["a"]) == metrics.Scope(1.0, 1.0, None)
 
 
-def test_a_text_of_one_word_over_and_over_has_no_entropy() -> None:
-    assert metrics.ngram_entropy("a a a a") == 0.0
-
-
 @pytest.mark.parametrize(
     "nothing",
     [
@@ -78,7 +74,6 @@ def test_a_text_of_one_word_over_and_over_has_no_entropy() -> None:
         lambda: metrics.by_unit([]),
         lambda: metrics.scope_of([], []),
         lambda: metrics.memit_score({}),
-        lambda: metrics.ngram_entropy("two words"),
         lambda: metrics.is_right("prompt", "Lyon", []),
         lambda: Scored(0.0, 0, True).mean,
     ],

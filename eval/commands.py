@@ -1,0 +1,321 @@
+"""``scr eval run``, ``report``, ``ls`` and ``certify``: the side-by-side evaluation from the command line.
+
+Commands for ``eval.cli``'s group; torch is loaded when one of them runs.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from memory_store.errors import ConfigError
+from scr.cli.options import Command, Session, pass_session
+
+_OUT = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+QUICK = "base,oracle-context,copy,scr,cosine,memit,alphaedit,ft-m,grace"
+FULL = f"{QUICK},scr-paper,rome,rect,prune,locft-bf"
+
+
+@click.command(
+    "run",
+    cls=Command,
+    short_help="Run editing methods side by side on the same edits.",
+    examples="""
+        scr eval run --quick --out quick
+        scr eval run --methods base,copy,scr,memit,alphaedit,grace --edits 1,10,100 --out comparison
+        scr eval run --methods scr,memit,memit:tuned.json --dataset counterfact --data counterfact.json --out cf
+        scr eval run -m ./model --methods base,scr --edits 1,10,100,1000 --orders 3 --out big
+    """,
+)
+@click.option("--methods", help=f"Names with commas between them, or NAME:SETTINGS.json. [default: {FULL}]")
+@click.option("--dataset", default="atlas", show_default=True, help="One of those that scr eval ls names.")
+@click.option("--data", type=_FILE, help="The benchmark's own file; atlas is built in.")
+@click.option("--edits", help="Numbers of edits after which is asked; 1 is each edit alone. [default: 1,10,100]")
+@click.option(
+    "--protocol",
+    type=click.Choice(["single", "sequential", "sequential-batch"]),
+    default="sequential-batch",
+    show_default=True,
+    help="How edits are written: each alone, one by one, or in batches.",
+)
+@click.option("--batch-size", type=click.IntRange(1), help="Edits a batch; otherwise 10 up to the hundredth, then 100.")
+@click.option("--orders", type=click.IntRange(1), default=1, show_default=True, help="Shuffles of the edits.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the shuffles.")
+@click.option("--probed", type=click.IntRange(1), help="Edits that are asked about at a point. [default: 100]")
+@click.option("--fixed", type=click.IntRange(0), help="Untouched facts asked at a point. [default: 200]")
+@click.option("--singles", type=click.IntRange(1), help="Edits that are tried alone. [default: 30]")
+@click.option("--corpus", type=_FILE, help="Texts for second moments: a JSON list, or one a line.")
+@click.option("--bare", is_flag=True, help="Ask bare prompts even where the model has a chat template.")
+@click.option("--max-new-tokens", type=click.IntRange(1), default=24, show_default=True, help="Longest answer.")
+@click.option("--quick", is_flag=True, help=f"A look, under a minute: {QUICK}; 1 and 10 edits.")
+@click.option("--full", is_flag=True, help="Also the methods that write one by one, to the last edit.")
+@click.option("--out", type=_OUT, required=True, help="Folder for rows and report; the same command goes on there.")
+@pass_session
+def run(
+    session: Session,
+    methods: str | None,
+    dataset: str,
+    data: Path | None,
+    edits: str | None,
+    protocol: str,
+    batch_size: int | None,
+    orders: int,
+    seed: int,
+    probed: int | None,
+    fixed: int | None,
+    singles: int | None,
+    corpus: Path | None,
+    bare: bool,
+    max_new_tokens: int,
+    quick: bool,
+    full: bool,
+    out: Path,
+) -> None:
+    """Give every method the same edits and the same questions, and write a report.
+
+    Answers are generated and compared whole; teacher-forced figures stand apart. Interrupted, even by kill -9, the
+    same command goes on where it was.
+    """
+    from eval.datasets import load_dataset
+    from eval.editors.cli import default_cache
+    from eval.methods import Bench, read_spec
+    from eval.report import HTML_FILE, MARKDOWN_FILE, write_report
+    from eval.runner import RunConfig
+    from eval.runner import run as run_all
+    from scr.language_model import load_model
+
+    points = numbers(edits) if edits else (1,) if protocol == "single" else (1, 10) if quick else (1, 10, 100)
+    specs = [read_spec(name) for name in (methods or (QUICK if quick else FULL)).split(",") if name.strip()]
+    config = RunConfig(
+        dataset=dataset,
+        points=points,
+        protocol=protocol,  # type: ignore[arg-type]
+        batch=batch_size,
+        orders=orders,
+        seed=seed,
+        singles=singles or (3 if quick else 30),
+        probed=probed or (10 if quick else 100),
+        fixed=(20 if quick else 200) if fixed is None else fixed,
+        slow_edits=points[-1] if full else 100,
+        chat=False if bare else None,
+        max_new_tokens=max_new_tokens,
+    )
+    cases = load_dataset(dataset, data)
+    session.say(cases.described())
+    texts = None
+    if corpus is not None:
+        from eval.editors.sweep import read_corpus
+
+        texts = read_corpus(corpus)
+    given = session.settings
+    model, tokenizer = load_model(given.model, offline=given.offline, device=given.device)
+    bench = Bench(
+        model,
+        tokenizer,
+        chat=config.chat,
+        max_new_tokens=max_new_tokens,
+        encoder=given.encoder,
+        offline=given.offline,
+        corpus=texts,
+        cache=default_cache(),
+    )
+    started = time.monotonic()
+    run_all(
+        cases, specs, bench, config, out, command=_command(), model=given.model or "pocket", progress=_meter(session)
+    )
+    result = write_report(out)
+    told = {
+        "out": str(out),
+        "methods": list(result.methods),
+        "points": result.points,
+        "report": str(out / HTML_FILE),
+        "table": str(out / MARKDOWN_FILE),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    session.print(
+        "scr.eval.run/1",
+        told,
+        lambda: f"{(out / MARKDOWN_FILE).read_text(encoding='utf-8')}\nwritten to {out / HTML_FILE}",
+    )
+
+
+@click.command(
+    "report",
+    cls=Command,
+    short_help="Write a run's report again: one HTML page and a Markdown table.",
+    examples="""
+        scr eval report comparison
+        scr eval report comparison --json > figures.json
+    """,
+)
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@pass_session
+def report(session: Session, folder: Path) -> None:
+    """Compute every figure from FOLDER's rows again and write its report; --json prints the figures too."""
+    from eval.report import HTML_FILE, MARKDOWN_FILE, SCHEMA, as_json, write_report
+
+    result = write_report(folder)
+    session.print(
+        SCHEMA,
+        as_json(result) if session.json else {},
+        lambda: f"{(folder / MARKDOWN_FILE).read_text(encoding='utf-8')}\nwritten to {folder / HTML_FILE}",
+    )
+
+
+@click.command(
+    "certify",
+    cls=Command,
+    short_help="Does editing by memory work on your model? One page.",
+    examples="""
+        scr eval certify -m Qwen/Qwen2.5-0.5B-Instruct
+        scr eval certify -m ./model --n 100 --out page.md --json > page.json
+    """,
+)
+@click.option("--n", type=click.IntRange(1, 1000), default=200, show_default=True, help="Facts to ask about.")
+@click.option("--minutes", type=float, default=15.0, show_default=True, help="Time; fewer facts where it runs out.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the page here too, as Markdown.")
+@pass_session
+def certify(session: Session, n: int, minutes: float, out: Path | None) -> None:
+    """Measure the model that -m names: what it knows, whether it says what it is told, and a memory in front of it."""
+    from eval.certify import SCHEMA
+    from eval.certify import certify as measure
+    from eval.methods import Bench
+    from scr.edited_model import EditedModel
+    from scr.language_model import load_model
+
+    given = session.settings
+    model, tokenizer = load_model(given.model, offline=given.offline, device=given.device)
+    bench = Bench(model, tokenizer, max_new_tokens=32, encoder=given.encoder, offline=given.offline)
+    edited = EditedModel(model, tokenizer, encoder=bench.encoder, offline=given.offline)
+    meter = _meter(session)
+    found = measure(
+        bench,
+        edited,
+        facts=n,
+        minutes=minutes,
+        model=given.model or "pocket",
+        progress=lambda done, total: meter("facts", done, total),
+    )
+    if out is not None:
+        out.write_text(found.as_markdown(), encoding="utf-8")
+    session.print(SCHEMA, found.as_json(), found.as_markdown)
+
+
+@click.command(
+    "ls",
+    cls=Command,
+    short_help="Methods, data sets, and what a folder holds.",
+    examples="""
+        scr eval ls
+        scr eval ls comparison
+    """,
+)
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@pass_session
+def ls(session: Session, folder: Path | None) -> None:
+    """List what can be compared and on what; or how far the run in FOLDER is."""
+    if folder is not None:
+        _ls_run(session, folder)
+        return
+    from eval.datasets import ABOUT
+    from eval.methods import ENTRIES, NOT_INCLUDED
+    from scr.cli.output import table
+
+    told = {
+        "methods": {name: {"family": e.family, "about": e.about} for name, e in ENTRIES.items()},
+        "not_included": NOT_INCLUDED,
+        "datasets": ABOUT,
+    }
+
+    def as_text() -> str:
+        # Every parametric method also goes under rect- and prune-; the bare names say enough.
+        shown = [(n, e) for n, e in ENTRIES.items() if not n.startswith(("rect-", "prune-"))]
+        lines = [table([[n, e.family, e.about] for n, e in shown], header=("method", "family", "what"))]
+        lines.append("rect-… and prune-… go before every method that writes weights; alone they are over memit.")
+        lines += [f"{name} is not included: {why}." for name, why in NOT_INCLUDED.items()]
+        lines += ["", table([[n, about] for n, about in ABOUT.items()], header=("data set", "what"))]
+        return "\n".join(lines)
+
+    session.print("scr.eval.ls/1", told, as_text)
+
+
+def _ls_run(session: Session, folder: Path) -> None:
+    from eval.runner import METHODS_FOLDER, Journal, file_of, read_manifest
+    from scr.cli.output import table
+
+    manifest = read_manifest(folder)
+    rows = []
+    for label in manifest["methods"]:
+        path = folder / METHODS_FOLDER / file_of(label)
+        found = Journal.read(path)
+        points = sorted({row["point"] for row in found if row.get("event") == "point"})
+        done = any(row.get("event") == "done" for row in found)
+        failed = sum(row.get("event") == "failed" for row in found)
+        answers = sum("answer" in row for row in found)
+        rows.append({"method": label, "points": points, "answers": answers, "failed": failed, "finished": done})
+    told = {"run": manifest, "progress": rows}
+
+    def as_text() -> str:
+        cells = [
+            [
+                str(row["method"]),
+                ", ".join(map(str, row["points"])) or "–",
+                str(row["answers"]),
+                "failed" if row["failed"] else "finished" if row["finished"] else "to be continued",
+            ]
+            for row in rows
+        ]
+        lines = [table(cells, header=("method", "points", "answers", "state"))]
+        lines.append(f"again, or on: {shlex.join(manifest['command'])}")
+        return "\n".join(lines)
+
+    session.print("scr.eval.ls/1", told, as_text)
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between them.
+
+    >>> numbers("1,10, 100")
+    (1, 10, 100)
+
+    Raises:
+        ConfigError: something else.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"--edits takes numbers with commas between them, got {text!r}") from error
+
+
+def _command() -> list[str]:
+    """The line as typed, without the program's own path."""
+    import sys
+
+    return ["scr", *sys.argv[1:]]
+
+
+def _meter(session: Session) -> Callable[[str, int, int], None]:
+    """Says every few seconds how far it is and how long it may take still."""
+    started = last = time.monotonic()
+    first: int | None = None
+
+    def tell(label: str, done: int, total: int) -> None:
+        nonlocal last, first
+        now = time.monotonic()
+        first = done if first is None else first
+        if now - last < 3 or done <= first:
+            return
+        last = now
+        left = (now - started) / (done - first) * (total - done)
+        session.say(f"{label}: {done} of {total}, about {left:.0f} s left")
+
+    return tell
+
+
+__all__ = ["FULL", "QUICK", "certify", "ls", "report", "run"]

@@ -1,0 +1,487 @@
+"""What is compared? Every method by name, as an ``scr.protocols.Editor`` that is asked questions, all in the same way.
+
+Three families: *control* (no edit, the right fact always shown, the stored answer without a model), *retrieval* (a
+memory in front of the frozen model) and *parametric* (``eval.editors``). A ``Bench`` holds the one frozen model and
+what methods share; it is the only place that decides how a question reaches the model, so that none is asked better
+than another. Weight editors write the edit's prompt as it stands, as published, and are asked as everyone is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from eval.editors.anatomy import dissect
+from eval.editors.build import NAMES, build_editor, configured, layers_of, method_of
+from eval.editors.templates import sampled_templates
+from eval.scr_paper import ScrPaper
+from memory_store.edit import Edit, PutResult
+from memory_store.errors import ConfigError
+from scr.language_model import HFLanguageModel
+from scr.pocket.data import Generator
+from scr.pocket.facts import load_facts
+from scr.prompting import facts_block
+from scr.protocols import Answer, Editor, Judged
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from eval.editors.moments import SecondMoment
+    from scr.edited_model import EditedModel
+    from scr.protocols import Encoder
+
+Family = Literal["control", "retrieval", "parametric"]
+Governing = Mapping[str, Sequence[str]]
+"""Prompt → edit_ids that govern it, for the method that is told."""
+Scores = list[tuple[float, int, bool]]
+
+IMPOSSIBLE = -1e4
+"""Log-probability (nats) that a stored answer gives to any other text."""
+
+
+class Bench:
+    """One frozen model, how it is asked, and what is computed once for several methods."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        chat: bool | None = None,
+        max_new_tokens: int = 24,
+        encoder: str | None = None,
+        offline: bool = True,
+        corpus: Sequence[str] | None = None,
+        moments: Mapping[int, SecondMoment | Tensor] | None = None,
+        templates: Sequence[Sequence[str]] | None = None,
+        cache: Path | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Nothing is computed before a method asks for it.
+
+        Args:
+            chat: ask as a user turn of the model's template; None where it has one.
+            encoder: name of the memory's encoder; None is the product's default.
+            corpus: texts for second moments of keys; None makes statements and chats of the pocket model's facts.
+            moments: second moments that are there already, by layer.
+            templates: context templates; None samples them from the model.
+            cache: folder for second moments; None keeps them here only.
+
+        Raises:
+            ConfigError: ``chat`` for a tokenizer without a template, or no room for an answer.
+        """
+        has_template = bool(getattr(tokenizer, "chat_template", None))
+        if chat and not has_template:
+            raise ConfigError("the tokenizer has no chat template; ask with bare prompts")
+        if max_new_tokens < 1:
+            raise ConfigError(f"an answer needs room for a token, got {max_new_tokens}")
+        self.model, self.tokenizer = model, tokenizer
+        self.chat = has_template if chat is None else chat
+        self.max_new_tokens = max_new_tokens
+        self.language_model = HFLanguageModel(model, tokenizer)
+        self._encoder_name, self._offline = encoder, offline
+        self._corpus, self._cache, self.seed = corpus, cache, seed
+        self._moments: dict[int, SecondMoment | Tensor] = dict(moments or {})
+        self._templates = templates
+
+    def asked(self, content: str) -> str:
+        """The text that the model continues when ``content`` is asked."""
+        if not self.chat:
+            return content
+        messages = [{"role": "user", "content": content}]
+        text = str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        # Reading a text puts the token in front that begins one; a template may have put it there already.
+        start = self.tokenizer.bos_token
+        return text.removeprefix(start) if start else text
+
+    def say(self, contents: Sequence[str]) -> list[str]:
+        """Greedy answers of the model as it is now."""
+        texts = [self.asked(content) for content in contents]
+        return [t.strip() for t in self.language_model.generate(texts, max_new_tokens=self.max_new_tokens)]
+
+    def digest(self) -> str:
+        """sha256 over every byte of every parameter and buffer, by name."""
+        import torch
+
+        found = hashlib.sha256()
+        for name, tensor in sorted(self.model.state_dict().items()):
+            found.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return found.hexdigest()
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        from scr.encoder import load_encoder
+
+        return load_encoder(self._encoder_name, offline=self._offline)
+
+    @cached_property
+    def corpus(self) -> list[str]:
+        """Texts whose keys weight editors spare."""
+        if self._corpus is not None:
+            return list(self._corpus)
+        generator, rng = Generator(split="train"), random.Random(f"{self.seed}-corpus")
+        texts = []
+        for number, fact in enumerate(load_facts()):
+            known = generator.known(rng, fact)
+            texts.append(
+                f"{known.cloze} {known.object}." if number % 2 else f"{self.asked(known.question)}{known.object}"
+            )
+        return texts
+
+    @cached_property
+    def templates(self) -> Sequence[Sequence[str]]:
+        """Context templates, sampled from the unedited model where none were given."""
+        if self._templates is not None:
+            return self._templates
+        return sampled_templates(self.model, self.tokenizer, seed=self.seed)
+
+    def moments(self, layers: Sequence[int]) -> dict[int, SecondMoment | Tensor]:
+        """Second moments of the unedited model's keys."""
+        from eval.editors.moments import second_moments
+
+        missing = [layer for layer in layers if layer not in self._moments]
+        if missing:
+            made = second_moments(dissect(self.model), self.tokenizer, self.corpus, missing, cache=self._cache)
+            self._moments.update(made)
+        return {layer: self._moments[layer] for layer in layers}
+
+
+# --- controls --------------------------------------------------------------------------------------------------
+
+
+class _Listed:
+    """What the controls share: a list of edits, taken back on exit."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.live: dict[str, Edit] = {}
+
+    def edit(self, edits: Sequence[Edit]) -> list[PutResult]:
+        self.live.update({edit.edit_id: edit for edit in edits})
+        return [PutResult(status="added", edit=edit) for edit in edits]
+
+    def forget(self, edit_ids: Sequence[str]) -> None:
+        for edit_id in edit_ids:
+            self.live.pop(edit_id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.live.clear()
+
+
+class Unedited(_Listed):
+    """``base``: the frozen model, whatever the edits."""
+
+    def answer(self, prompts: Sequence[str]) -> list[Answer]:
+        return [Answer(text, "base") for text in self.bench.say(prompts)]
+
+    def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        return self.bench.language_model.log_likelihood(pairs)
+
+
+class OracleContext(_Listed):
+    """``oracle-context``: the right fact always in front of the question; what reading alone can reach."""
+
+    def __init__(self, bench: Bench, governing: Governing) -> None:
+        super().__init__(bench)
+        self.governing = governing
+
+    def answer(self, prompts: Sequence[str]) -> list[Answer]:
+        used = [self._used(prompt) for prompt in prompts]
+        shown = [self._block(edits) + prompt for prompt, edits in zip(prompts, used, strict=True)]
+        return [
+            Answer(text, "context" if edits else "base", used=tuple(Judged(edit, 1.0) for edit in edits))
+            for text, edits in zip(self.bench.say(shown), used, strict=True)
+        ]
+
+    def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        shown = [(self._block(self._used(prompt)) + prompt, text) for prompt, text in pairs]
+        return self.bench.language_model.log_likelihood(shown)
+
+    def _used(self, prompt: str) -> list[Edit]:
+        return [self.live[edit_id] for edit_id in self.governing.get(prompt, ()) if edit_id in self.live]
+
+    def _block(self, edits: Sequence[Edit]) -> str:
+        return facts_block([edit.statement for edit in edits])
+
+
+# --- retrieval -------------------------------------------------------------------------------------------------
+
+
+class Retrieved:
+    """``scr``, ``cosine``: the product as a user has it, its answers cut to the same length as everyone's."""
+
+    def __init__(self, bench: Bench, edited: EditedModel) -> None:
+        self.bench, self.edited = bench, edited
+
+    def edit(self, edits: Sequence[Edit]) -> list[PutResult]:
+        return self.edited.edit(list(edits))
+
+    def forget(self, edit_ids: Sequence[str]) -> None:
+        self.edited.forget(list(edit_ids))
+
+    def answer(self, prompts: Sequence[str]) -> list[Answer]:
+        limit = self.bench.max_new_tokens
+        if self.bench.chat:
+            return self.edited.ask(list(prompts), max_new_tokens=limit)
+        return self.edited.editor.answer(prompts, max_new_tokens=limit)
+
+    def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        return self.edited.log_likelihood(pairs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.edited.__exit__(*exc)
+        self.edited.store.close()
+
+
+class Copied(Retrieved):
+    """``copy``: the stored answer where the scope decision fires, the frozen model elsewhere; scope without reasoning.
+
+    Its likelihoods are 0 for the stored answer and ``IMPOSSIBLE`` for any other text.
+    """
+
+    def answer(self, prompts: Sequence[str]) -> list[Answer]:
+        decisions = self.edited.decide(prompts)
+        silent = [i for i, decision in enumerate(decisions) if not decision.in_scope]
+        said = dict(zip(silent, self.bench.say([prompts[i] for i in silent]), strict=True))
+        return [
+            Answer(said[i], "base")
+            if i in said
+            else Answer(decision.in_scope[0].edit.target_new, "verbatim", used=decision.in_scope[:1])
+            for i, decision in enumerate(decisions)
+        ]
+
+    def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        decisions = self.edited.decide([prompt for prompt, _ in pairs])
+        base = self.bench.language_model.log_likelihood(pairs)
+        found = []
+        for (_, text), decision, (total, tokens, greedy) in zip(pairs, decisions, base, strict=True):
+            if decision.in_scope:
+                greedy = text.strip() == decision.in_scope[0].edit.target_new.strip()
+                total = 0.0 if greedy else IMPOSSIBLE * tokens
+            found.append((total, tokens, greedy))
+        return found
+
+
+# --- parametric ------------------------------------------------------------------------------------------------
+
+
+class Written:
+    """A weight editor that is asked through the model's chat template, as everyone is."""
+
+    def __init__(self, bench: Bench, inner: Any) -> None:
+        self.bench, self.inner = bench, inner
+        getattr(inner, "host", inner).max_new_tokens = bench.max_new_tokens
+
+    def edit(self, edits: Sequence[Edit]) -> list[PutResult]:
+        return list(self.inner.edit(edits))
+
+    def forget(self, edit_ids: Sequence[str]) -> None:
+        self.inner.forget(edit_ids)
+
+    def answer(self, prompts: Sequence[str]) -> list[Answer]:
+        return list(self.inner.answer([self.bench.asked(prompt) for prompt in prompts]))
+
+    def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        return list(self.inner.log_likelihood(pairs))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.inner.restore()
+
+
+def spectra(editor: Editor) -> dict[str, dict[str, float]]:
+    """Of every matrix that an editor has changed: the change's size, and the matrix before and after.
+
+    ``norm`` and ``sigma_max`` (largest singular value) are of the change; ``condition`` is σ_max / σ_min of the matrix
+    as it is now, ``condition_before`` of the unedited one. Empty for methods that change no weight.
+    """
+    import torch
+
+    weights: Any = getattr(getattr(editor, "inner", None), "weights", None)
+    if weights is None:
+        return {}
+    found = {}
+    for name, delta in weights.deltas.items():
+        if delta.dim() != 2:
+            continue
+        before, after = (torch.linalg.svdvals(w.double()) for w in (weights.original(name), weights.current(name)))
+        found[name] = {
+            "norm": float(delta.norm()),
+            "sigma_max": float(torch.linalg.matrix_norm(delta.double(), ord=2)),
+            "condition": float(after[0] / after[-1].clamp_min(1e-30)),
+            "condition_before": float(before[0] / before[-1].clamp_min(1e-30)),
+        }
+    return found
+
+
+# --- by name ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One method that can be named."""
+
+    family: Family
+    about: str
+    make: Callable[[Bench, Governing], Editor] | None = None
+    """None for parametric ones, which ``eval.editors.build`` makes."""
+
+
+def _edited(bench: Bench, scope: str) -> EditedModel:
+    from scr.edited_model import EditedModel
+
+    return EditedModel(bench.model, bench.tokenizer, encoder=bench.encoder, scope=scope)
+
+
+def _open(bench: Bench, _governing: Governing) -> Editor:
+    return Unedited(bench)
+
+
+def _scr(bench: Bench, _governing: Governing) -> Editor:
+    return Retrieved(bench, _edited(bench, "pair"))
+
+
+def _cosine(bench: Bench, _governing: Governing) -> Editor:
+    return Retrieved(bench, _edited(bench, "cosine"))
+
+
+def _copy(bench: Bench, _governing: Governing) -> Editor:
+    return Copied(bench, _edited(bench, "pair"))
+
+
+def _scr_paper(bench: Bench, _governing: Governing) -> Editor:
+    return ScrPaper(bench)
+
+
+def _scr_paper_k1(bench: Bench, _governing: Governing) -> Editor:
+    return ScrPaper(bench, k=1)
+
+
+_PAPERS = {
+    "memit": "arXiv:2210.07229",
+    "rome": "arXiv:2202.05262",
+    "alphaedit": "arXiv:2410.02355",
+    "emmet": "arXiv:2403.14236",
+    "nse": "arXiv:2410.04045",
+    "come": "arXiv:2502.15826",
+    "ft-l": "arXiv:2012.00363",
+    "ft-m": "arXiv:2401.01286",
+    "locft-bf": "arXiv:2509.22072",
+    "lora": "LoRA, arXiv:2106.09685",
+    "grace": "arXiv:2211.11031",
+    "wise": "arXiv:2405.14768",
+    "rect": "over MEMIT, arXiv:2401.04700",
+    "prune": "over MEMIT, arXiv:2405.16821",
+}
+
+ENTRIES: dict[str, Entry] = {
+    "base": Entry("control", "the frozen model, unedited", _open),
+    "oracle-context": Entry("control", "the right fact always in front of the question", OracleContext),
+    "copy": Entry("control", "the stored answer where scr's scope decision fires; no model reads it", _copy),
+    "scr": Entry("retrieval", "this product: edit memory, pair classifier, frozen model", _scr),
+    "cosine": Entry("retrieval", "the same memory, scope by one cosine threshold", _cosine),
+    "scr-paper": Entry("retrieval", "SCR as published, five facts, no threshold (arXiv:2503.05212)", _scr_paper),
+    "scr-paper-k1": Entry("retrieval", "the same with one fact, taken word for word", _scr_paper_k1),
+    **{name: Entry("parametric", _PAPERS.get(name, "")) for name in ("rect", "prune", *NAMES)},
+}
+NOT_INCLUDED = {"mend": "needs a trained hypernetwork for each model", "pmet": "not implemented"}
+"""Known methods that are left out, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One row of a comparison: a method, perhaps with settings of one's own."""
+
+    name: str
+    settings: str = ""
+    """JSON of the settings over the published ones; empty for none."""
+    origin: str = ""
+    """Where the settings come from."""
+
+    @property
+    def label(self) -> str:
+        """What the row is called: ``memit``, or ``memit+tuned`` with settings from ``tuned.json``."""
+        return f"{self.name}+{self.origin}" if self.origin else self.name
+
+    @property
+    def entry(self) -> Entry:
+        return ENTRIES[self.name]
+
+
+def read_spec(text: str) -> Spec:
+    """``NAME`` or ``NAME:FILE`` with a JSON object of settings, as ``scr eval tune --save-config`` writes it.
+
+    Raises:
+        ConfigError: no such method, settings for one that takes none, or an unreadable file.
+    """
+    name, _, file = text.strip().partition(":")
+    if name in NOT_INCLUDED:
+        raise ConfigError(f"{name} is not included: {NOT_INCLUDED[name]}")
+    if name not in ENTRIES:
+        raise ConfigError(f"no method {name!r}; there are {', '.join(ENTRIES)}")
+    if not file:
+        return Spec(name)
+    if ENTRIES[name].family != "parametric":
+        raise ConfigError(f"{name} takes no settings; only parametric methods do")
+    from eval.editors.cli import read_settings
+
+    return Spec(name, json.dumps(read_settings(Path(file)), sort_keys=True), Path(file).stem)
+
+
+def make_editor(spec: Spec, bench: Bench, governing: Governing) -> Editor:
+    """The method's editor around the bench's model, which must be the unedited one.
+
+    Raises:
+        ConfigError: settings that mean nothing to the method.
+    """
+    if spec.entry.make is not None:
+        return spec.entry.make(bench, governing)
+    settings = json.loads(spec.settings) if spec.settings else {}
+    config, unknown = configured(spec.name, bench.model, settings)
+    if unknown:
+        raise ConfigError(f"{spec.name} has no setting {', '.join(sorted(unknown))}")
+    moments = bench.moments(layers_of(config)) if method_of(spec.name)[0].needs_moments else None
+    templates = bench.templates if method_of(spec.name)[0].needs_moments else None
+    inner = build_editor(
+        spec.name, bench.model, bench.tokenizer, config, moments=moments, templates=templates, settings=settings
+    )
+    return Written(bench, inner)
+
+
+def settings_of(spec: Spec, model: Any) -> dict[str, Any]:
+    """The configuration in force, for the report."""
+    from dataclasses import asdict
+
+    if spec.entry.family != "parametric":
+        return {}
+    settings = json.loads(spec.settings) if spec.settings else {}
+    return {**asdict(configured(spec.name, model, settings)[0]), "from": spec.origin or "published"}
+
+
+__all__ = [
+    "ENTRIES",
+    "NOT_INCLUDED",
+    "Bench",
+    "Entry",
+    "Governing",
+    "Spec",
+    "make_editor",
+    "read_spec",
+    "settings_of",
+    "spectra",
+]

@@ -1,0 +1,629 @@
+"""How does a run become something to read? One HTML page that needs nothing else, a Markdown table, one JSON object.
+
+All figures come from ``eval.scores``; this file only lays them out. The page says what was measured, on what, how sure
+it is, what it rests on and the command that makes it again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from eval import pictures
+from eval.pictures import Cross, Panel, Point, Style, Value
+from eval.scores import (
+    FORCED,
+    GENERATED,
+    HEADLINE,
+    METRICS,
+    Figure,
+    MethodResult,
+    Metric,
+    Result,
+    read_result,
+    shapes,
+    worst_condition,
+)
+
+SCHEMA = "scr.eval.report/1"
+HTML_FILE, MARKDOWN_FILE = "report.html", "report.md"
+SHOWN_CASES = 20
+"""Cases in the page's drill-down; all are in the JSON Lines."""
+COLLAPSE = 10.0
+"""A perplexity so many times the unedited model's rings the alarm."""
+_FAMILIES = ("control", "retrieval", "parametric")
+
+
+def write_report(out: Path) -> Result:
+    """Write ``report.html`` and ``report.md`` into a run's folder.
+
+    Raises:
+        ConfigError: no run there, or nothing measured yet.
+    """
+    result = read_result(out)
+    for name, content in ((HTML_FILE, as_html(result)), (MARKDOWN_FILE, as_markdown(result))):
+        written = out / (name + ".new")
+        written.write_text(content, encoding="utf-8")
+        os.replace(written, out / name)
+    return result
+
+
+def points_to_show(result: Result) -> list[int]:
+    """The largest point that all methods reached, and the largest one at all."""
+    reached = [max(method.points) for method in result.methods.values() if method.points]
+    if not reached:
+        return []
+    common = [p for p in result.points if all(p in m.points for m in result.methods.values() if m.points)]
+    return sorted({max(common), max(reached)} if common else {max(reached)})
+
+
+def in_order(result: Result) -> list[MethodResult]:
+    """Controls, retrieval, parametric; within each as run."""
+    return sorted(result.methods.values(), key=lambda m: _FAMILIES.index(result.family(m.label)))
+
+
+def ran_with(result: Result, metrics: Iterable[Metric]) -> list[Metric]:
+    """Those metrics that some method has a figure for."""
+    return [
+        metric
+        for metric in metrics
+        if any(m.figure(metric.name, p) is not None for m in result.methods.values() for p in m.points)
+    ]
+
+
+def cell(method: MethodResult, metric: str, point: int) -> str:
+    """``0.953 [0.910, 0.980]``, or a dash."""
+    figure = method.figure(metric, point)
+    return "–" if figure is None else figure.interval.shown()
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """Every figure with its interval."""
+    methods: dict[str, Any] = {}
+    for method in in_order(result):
+        points: dict[str, Any] = {}
+        for point in method.points:
+            told: dict[str, Any] = {"generated": {}, "teacher_forced": {}}
+            for name, metric in METRICS.items():
+                figure = method.figure(name, point)
+                if figure is not None:
+                    i = figure.interval
+                    told[metric.decoding][name] = {
+                        "value": i.value,
+                        "low": i.low,
+                        "high": i.high,
+                        "edits": i.units,
+                        "subjects": i.clusters,
+                        "orders": list(figure.orders),
+                    }
+            if method.score(point) is not None:
+                told["teacher_forced"]["S"] = {"value": method.score(point)}
+            scope, event = method.scope(point), method.event(point) or {}
+            if scope is not None:
+                told["scope"] = {
+                    "precision": scope.precision,
+                    "recall": scope.recall,
+                    "false_fire": scope.false_fire,
+                }
+            told |= {name: event[name] for name in ("perplexity", "weights") if name in event}
+            points[str(point)] = told
+        methods[method.label] = {
+            "family": result.family(method.label),
+            "settings": dict(method.settings),
+            "points": points,
+            "seconds_per_edit": method.edit_seconds,
+            "ms_per_question": method.query_ms,
+            "undo_seconds": method.undo_seconds,
+            "weights_as_before": method.verified,
+            "finished": method.finished,
+            "failures": method.failures,
+            "left_out": [{"point": point, "why": why} for point, why in method.left_out],
+        }
+    found = [{"claim": s.claim, "verdict": s.verdict, "evidence": s.evidence} for s in shapes(result)]
+    return {"run": dict(result.manifest), "methods": methods, "shapes": found}
+
+
+# --- Markdown --------------------------------------------------------------------------------------------------
+
+
+def as_markdown(result: Result) -> str:
+    """The headline table at each point to show, generated figures only, and the command."""
+    parts = []
+    for point in points_to_show(result):
+        metrics = [m for m in ran_with(result, GENERATED) if m.name in HEADLINE]
+        rows = [[f"**{title_of(result, point)}**", *(m.name for m in metrics)], ["---"] * (len(metrics) + 1)]
+        rows += [
+            [method.label, *(cell(method, metric.name, point) for metric in metrics)]
+            for method in in_order(result)
+            if point in method.points
+        ]
+        parts.append("\n".join("| " + " | ".join(row) + " |" for row in rows))
+    told = (
+        f"Generated answers (greedy, whole answer compared), 95 % intervals by bootstrap over subjects; "
+        f"{model_of(result)}; {result.manifest['dataset']['described']}. "
+        f"Again: `{command_of(result)}`"
+    )
+    return "\n\n".join([*parts, told]) + "\n"
+
+
+def title_of(result: Result, point: int) -> str:
+    return "each edit alone" if point == 1 else f"{point:,} edits"
+
+
+def model_of(result: Result) -> str:
+    name = result.manifest["model"]["name"]
+    return "the built-in pocket model" if name == "pocket" else str(name)
+
+
+def command_of(result: Result) -> str:
+    return shlex.join(result.manifest["command"]) or "scr eval run (called from Python)"
+
+
+# --- HTML ------------------------------------------------------------------------------------------------------
+
+
+def as_html(result: Result) -> str:
+    """The whole page; style and pictures are inside it."""
+    look = pictures.styles([method.label for method in in_order(result)])
+    parts = [
+        _head(result),
+        *(_headline(result, point, look) for point in points_to_show(result)),
+        _over_edits(result, look),
+        _forced(result, look),
+        _trade_off(result, look),
+        _differences(result),
+        _weights(result, look),
+        _scope(result),
+        _cost(result, look),
+        _shapes(result),
+        _cases(result),
+        _definitions(result),
+        _rests_on(result),
+    ]
+    title = f"Editing methods side by side: {model_of(result)}, {result.manifest['dataset']['name']}"
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>\n"
+        + "\n".join(part for part in parts if part)
+        + "\n</main></body></html>\n"
+    )
+
+
+_STYLE = """
+body{margin:0;background:#f6f7f8;color:#1a1a1a}
+body{font:15px/1.5 system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif}
+main{max-width:1080px;margin:0 auto;padding:32px 24px 64px}
+h1{font-size:26px;line-height:1.25;margin:0 0 8px}h2{font-size:19px;margin:40px 0 8px}
+p{max-width:76ch}.note{color:#5f6368}.warn{border-left:4px solid #D55E00;padding:4px 12px;background:#fff}
+figure{margin:12px 0;background:#fff;border:1px solid #dfe1e5;border-radius:6px;padding:12px;overflow-x:auto}
+figcaption{color:#5f6368;font-size:13px;max-width:84ch}
+.scroll{overflow-x:auto}table{border-collapse:collapse;background:#fff;font-size:13px;margin:8px 0}
+th,td{border:1px solid #dfe1e5;padding:4px 9px;text-align:left;vertical-align:top}
+th{background:#eef0f2;font-weight:600}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
+tr.strong td{font-weight:600}details{margin:8px 0}summary{cursor:pointer}
+code,pre{font:12.5px/1.45 ui-monospace,Menlo,Consolas,monospace}
+pre{background:#fff;border:1px solid #dfe1e5;border-radius:6px;padding:10px;white-space:pre-wrap;word-break:break-word}
+.y{color:#00664a}.n0{color:#a63c00}
+@media print{body{background:#fff}main{max-width:none;padding:0}figure{break-inside:avoid}}
+""".strip()
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], strong: str = "scr") -> str:
+    """Cells are text; a row whose first cell is ``strong`` is set in bold."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(
+        f"<tr{' class=strong' if row and row[0] == strong else ''}>"
+        + "".join(f'<td class="n">{escape(c)}</td>' for c in row)
+        + "</tr>"
+        for row in rows
+    )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _figure(drawing: str, caption: str) -> str:
+    return f"<figure>{drawing}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _value(figure: Figure) -> Value:
+    return Value(figure.interval.value, figure.interval.low, figure.interval.high)
+
+
+def _head(result: Result) -> str:
+    config, data = result.manifest["config"], result.manifest["dataset"]
+    unfinished = [m.label for m in result.methods.values() if not m.finished]
+    missing = [label for label in result.manifest["methods"] if label not in result.methods]
+    when = ", ".join(title_of(result, p) for p in result.points)
+    asked = "through the chat template" if result.manifest["model"]["chat"] else "as bare prompts"
+    parts = [
+        f"<h1>Editing methods side by side: {escape(model_of(result))} on {escape(data['name'])}</h1>",
+        f"<p>{len(result.methods)} methods, each from the same verified weights, write the same edits and are asked "
+        f"the same questions ({escape(config['protocol'])}; {escape(when)}). Generated answers are whole, greedy, to a "
+        f"natural stop, asked {asked}. Brackets and bars are 95 % intervals: bootstrap over subjects, 2,000 draws.</p>",
+    ]
+    if result.manifest["model"]["name"] == "pocket":
+        parts.append(
+            '<p class="warn">This is the built-in pocket model, made for tests. Orders of methods on it are evidence '
+            "about the methods' mechanics; no figure here is one of a production-size model.</p>"
+        )
+    if unfinished or missing:
+        parts.append(f'<p class="warn">Not finished: {escape(", ".join([*unfinished, *missing]))}.</p>')
+    return "\n".join(parts)
+
+
+def _headline(result: Result, point: int, look: dict[str, Style]) -> str:
+    methods = [m for m in in_order(result) if point in m.points]
+    metrics = ran_with(result, GENERATED)
+    panels = [
+        Panel(
+            name,
+            pictures.share_axis("share of edits, generated"),
+            {m.label: _value(f) for m in methods if (f := m.figure(name, point)) is not None},
+        )
+        for name in HEADLINE
+        if any(metric.name == name for metric in metrics)
+    ]
+    rows = [(m.label, result.family(m.label)) for m in in_order(result) if m.points]
+    title = f"Generated answers, {title_of(result, point)}"
+    drawing = pictures.dots(title, rows, panels, look) if panels else ""
+    table = _table(
+        ["method", *(metric.name for metric in metrics)],
+        [[m.label, *(cell(m, metric.name, point) for metric in metrics)] for m in methods],
+    )
+    caption = (
+        "Dot: mean over edits; bar: 95 % interval. Controls above, then retrieval, then weight editors. oracle-context "
+        "always shows the right fact; copy returns the stored answer where scr's scope decision fires."
+    )
+    return f"<h2>{escape(title)}</h2>" + (_figure(drawing, caption) if drawing else "") + table
+
+
+def _edit_axis(result: Result, points: Sequence[int]) -> pictures.Axis:
+    return pictures.log_axis("number of edits (1: each alone)", points, ticks=points)
+
+
+def _over_edits(result: Result, look: dict[str, Style]) -> str:
+    if len(result.points) < 2:
+        return ""
+    found = []
+    for metric in ran_with(result, GENERATED):
+        lines = {
+            m.label: [Point(p, _value(f)) for p in m.points if (f := m.figure(metric.name, p)) is not None]
+            for m in in_order(result)
+        }
+        if sum(len(points) > 1 for points in lines.values()) == 0:
+            continue
+        x = _edit_axis(result, result.points)
+        y = pictures.share_axis(f"{metric.name} (generated)")
+        drawing = pictures.curves(f"{metric.name}: {metric.about}", x, y, lines, look)
+        picture = _figure(drawing, "Lines are set side by side where they would cover each other; bars are intervals.")
+        found.append(
+            picture
+            if metric.name in HEADLINE
+            else f"<details><summary>{escape(metric.name)}</summary>{picture}</details>"
+        )
+    return "<h2>Over the number of edits</h2>" + "".join(found) if found else ""
+
+
+def _forced(result: Result, look: dict[str, Style]) -> str:
+    metrics, points = ran_with(result, FORCED), points_to_show(result)
+    if not metrics or not points:
+        return ""
+    parts = [
+        "<h2>Teacher-forced, for comparison with the literature</h2><p>Here the answer is given and only its "
+        "probability is read. ES, PS, NS compare it with its rival's per token; S is their harmonic mean; accuracy "
+        "asks whether each token of the answer is the likeliest. Prompts are bare, as published.</p>"
+    ]
+    for point in points:
+        methods = [m for m in in_order(result) if point in m.points]
+        panels = []
+        for free, forced in (("reliability", "accuracy"), ("generalization", "para. accuracy")):
+            ours = {m.label: f for m in methods if (f := m.figure(free, point)) is not None}
+            theirs = {m.label: f for m in methods if (f := m.figure(forced, point)) is not None}
+            panels.append(
+                Panel(
+                    free,
+                    pictures.share_axis("filled: generated; hollow: teacher-forced"),
+                    {k: _value(f) for k, f in ours.items()},
+                    {k: Value(f.interval.value) for k, f in theirs.items()},
+                )
+            )
+        rows = [(m.label, result.family(m.label)) for m in methods]
+        drawing = pictures.dots(f"What teacher forcing adds, {title_of(result, point)}", rows, panels, look)
+        parts.append(_figure(drawing, "The dashed distance is what a published, teacher-forced table would not show."))
+        header = ["method", *(metric.name for metric in metrics), "S"]
+        table = [
+            [m.label, *(cell(m, x.name, point) for x in metrics), "–" if (s := m.score(point)) is None else f"{s:.3f}"]
+            for m in methods
+        ]
+        parts.append(f"<p><b>{escape(title_of(result, point))}</b></p>" + _table(header, table))
+    return "".join(parts)
+
+
+def _trade_off(result: Result, look: dict[str, Style]) -> str:
+    points = points_to_show(result)
+    if not points:
+        return ""
+    point = points[0]
+    found = {}
+    for m in in_order(result):
+        x, y = m.figure("locality", point), m.figure("generalization", point)
+        if x is not None and y is not None:
+            found[m.label] = Cross(_value(x), _value(y))
+    if not found:
+        return ""
+    drawing = pictures.scatter(
+        f"What generalization costs in locality, {title_of(result, point)}",
+        pictures.share_axis("locality (generated)"),
+        pictures.share_axis("generalization (generated)"),
+        found,
+        look,
+    )
+    return "<h2>Trade-off</h2>" + _figure(drawing, "Up and to the right is better.")
+
+
+def _differences(result: Result) -> str:
+    points = points_to_show(result)
+    if "scr" not in result.methods or not points or points[0] not in result.methods["scr"].points:
+        return ""
+    point, parts = points[0], []
+    for name in HEADLINE:
+        found = result.against("scr", name, point)
+        if found:
+            rows = [
+                [
+                    label,
+                    f"{d.value:+.3f}",
+                    f"[{d.low:+.3f}, {d.high:+.3f}]",
+                    f"{p:.4f}" if p >= 1e-4 else "< 0.0001",
+                    str(d.units),
+                ]
+                for label, (d, p) in found.items()
+            ]
+            header = ["against", "difference", "95 % interval", "p (Holm)", "edits"]
+            inner = _table(header, rows)
+            parts.append(f"<details><summary>{escape(name)}: scr minus each method, paired</summary>{inner}</details>")
+    if not parts:
+        return ""
+    return (
+        f"<h2>Differences, {escape(title_of(result, point))}</h2><p>On the edits that both methods were asked about, "
+        "by the same draws of subjects; p-values are two-sided and adjusted over the methods of a table.</p>"
+        + "".join(parts)
+    )
+
+
+def _weights(result: Result, look: dict[str, Style]) -> str:
+    parts = []
+    points = [p for p in result.points if p > 1]
+    base = result.methods.get("base")
+    perplexities = {m.label: _perplexities(m) for m in in_order(result)}
+    values = [p.y.value for some in perplexities.values() for p in some]
+    if values and len(points) > 1:
+        drawing = pictures.curves(
+            "Perplexity of true statements that no edit touches",
+            _edit_axis(result, points),
+            pictures.log_axis("perplexity (log)", values),
+            {label: some for label, some in perplexities.items() if some},
+            look,
+        )
+        parts.append(_figure(drawing, f"Above {COLLAPSE:g} times the unedited model's the model counts as collapsed."))
+    collapsed = _collapsed(result, base)
+    if collapsed:
+        parts.append(f'<p class="warn">Collapsed: {escape("; ".join(collapsed))}.</p>')
+    lines = {
+        m.label: [Point(p, Value(c)) for p in m.points if p > 1 and (c := worst_condition(m, p)) is not None]
+        for m in in_order(result)
+    }
+    lines = {label: some for label, some in lines.items() if some}
+    if lines and len(points) > 1:
+        drawing = pictures.curves(
+            "Worst condition number of an edited matrix",
+            _edit_axis(result, points),
+            pictures.log_axis("σ_max / σ_min (log)", [p.y.value for some in lines.values() for p in some]),
+            lines,
+            look,
+        )
+        parts.append(_figure(drawing, "Methods that change no weight are not drawn."))
+    rows = [
+        [m.label, str(p), name, *(f"{told[k]:.4g}" for k in ("norm", "sigma_max", "condition_before", "condition"))]
+        for m in in_order(result)
+        for p in m.points
+        for name, told in (m.event(p) or {}).get("weights", {}).items()
+    ]
+    if rows:
+        header = ["method", "edits", "matrix", "‖Δ‖", "σ_max(Δ)", "condition before", "condition after"]
+        parts.append(f"<details><summary>every edited matrix</summary>{_table(header, rows)}</details>")
+    return "<h2>What becomes of the model</h2>" + "".join(parts) if parts else ""
+
+
+def _perplexities(method: MethodResult) -> list[Point]:
+    found = []
+    for point in method.points:
+        value = (method.event(point) or {}).get("perplexity")
+        if value is not None:
+            found.append(Point(point, Value(value)))
+    return found
+
+
+def _collapsed(result: Result, base: MethodResult | None) -> list[str]:
+    usual = {p.x: p.y.value for p in _perplexities(base)} if base is not None else {}
+    found = []
+    for method in in_order(result):
+        for point in method.points:
+            event = method.event(point) or {}
+            if "perplexity" not in event or point not in usual:
+                continue
+            value = event["perplexity"]
+            if value is None or value > COLLAPSE * usual[point]:
+                size = "no number" if value is None else f"{value:.3g}"
+                found.append(f"{method.label} at {point} edits (perplexity {size}, unedited {usual[point]:.3g})")
+    return found
+
+
+def _scope(result: Result) -> str:
+    def share(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3f}"
+
+    rows = [
+        [m.label, str(p), share(s.precision), share(s.recall), share(s.false_fire)]
+        for m in in_order(result)
+        for p in m.points
+        if (s := m.scope(p)) is not None
+    ]
+    if not rows:
+        return ""
+    header = ["method", "edits", "precision", "recall", "false fire"]
+    return (
+        "<h2>Scope decisions</h2><p>Precision: decided for the governing edit, of all decisions for one. Recall: of "
+        "the questions that an edit governs (own prompt, paraphrase, yes/no, alias). False fire: an edit was used "
+        "where none governs.</p>" + _table(header, rows)
+    )
+
+
+def _cost(result: Result, look: dict[str, Style]) -> str:
+    methods = [m for m in in_order(result) if m.edit_seconds is not None]
+    if not methods:
+        return ""
+
+    def shown(value: float | None, unit: float = 1.0) -> str:
+        return "–" if value is None else f"{value * unit:.4g}"
+
+    header = ["method", "seconds an edit", "ms a question, alone", "ms to undo a lone edit", "weights as before"]
+    rows = [
+        [
+            m.label,
+            shown(m.edit_seconds),
+            shown(m.query_ms),
+            shown(m.undo_seconds, 1e3),
+            "yes, byte for byte" if m.verified else "not checked" if not m.finished else "no",
+        ]
+        for m in methods
+    ]
+    panels = []
+    costs: tuple[tuple[str, str, Mapping[str, float]], ...] = (
+        ("writing", "seconds an edit (log)", {m.label: m.edit_seconds for m in methods if m.edit_seconds}),
+        ("asking", "ms a question (log)", {m.label: m.query_ms for m in methods if m.query_ms}),
+    )
+    for title, axis, values in costs:
+        if values:
+            panels.append(
+                Panel(title, pictures.log_axis(axis, values.values()), {k: Value(v) for k, v in values.items()})
+            )
+    made = result.manifest["made_on"]
+    caption = (
+        f"Wall time on {made['system']}, {made['cores']} cores, {made['torch_threads']} torch threads. What a method "
+        "prepares once (second moments, context templates) is not counted."
+    )
+    drawing = (
+        pictures.dots("Cost", [(m.label, result.family(m.label)) for m in methods], panels, look) if panels else ""
+    )
+    return "<h2>Cost</h2>" + (_figure(drawing, caption) if drawing else "") + _table(header, rows)
+
+
+def _shapes(result: Result) -> str:
+    rows = [[s.claim, s.verdict, s.evidence] for s in shapes(result)]
+    colour = {"shown": "y", "not shown": "n0"}
+    body = "".join(
+        f'<tr><td>{escape(claim)}</td><td class="{colour.get(verdict, "")}">'
+        f"{escape(verdict)}</td><td>{escape(evidence)}</td></tr>"
+        for claim, verdict, evidence in rows
+    )
+    return (
+        "<h2>Published findings: shown here or not</h2>"
+        '<div class="scroll"><table><thead><tr><th>finding</th><th>here</th><th>evidence</th></tr></thead><tbody>'
+        f"{body}</tbody></table></div>"
+    )
+
+
+def _cases(result: Result) -> str:
+    points = points_to_show(result)
+    if not points:
+        return ""
+    point, methods = points[0], [m for m in in_order(result) if points[0] in m.points]
+    said: dict[tuple[str, int], dict[str, Mapping[str, Any]]] = {}
+    for method in methods:
+        for row in method.rows:
+            if row["point"] == point and row["order"] == 0 and not row["case"].startswith("fixed-"):
+                said.setdefault((row["case"], row["probe"]), {})[method.label] = row
+    names = list(dict.fromkeys(case for case, _ in said))
+    parts = []
+    for name in names[:SHOWN_CASES]:
+        body = ""
+        subject = ""
+        for (case, _), answers in said.items():
+            if case != name:
+                continue
+            one = next(iter(answers.values()))
+            subject = one["subject"]
+            wanted = one["base"] if one["governed_by"] is None else " / ".join(one["accepted"])
+            cells = "".join(_answer(answers.get(m.label)) for m in methods)
+            lead = "".join(f"<td>{escape(c)}</td>" for c in (one["kind"], one["prompt"], wanted))
+            body += f"<tr>{lead}{cells}</tr>"
+        head = "".join(f"<th>{escape(n)}</th>" for n in ["kind", "asked", "wanted", *(m.label for m in methods)])
+        parts.append(
+            f"<details><summary>{escape(name)}: {escape(subject)}</summary><div class=scroll><table><thead><tr>{head}"
+            f"</tr></thead><tbody>{body}</tbody></table></div></details>"
+        )
+    return (
+        f"<h2>Case by case, {escape(title_of(result, point))}</h2><p>{len(parts)} of {len(names)} cases; every answer "
+        "is in <code>methods/*.jsonl</code>. Out of scope, wanted is what the unedited model says.</p>" + "".join(parts)
+    )
+
+
+def _answer(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return "<td>–</td>"
+    good = row["unchanged"] if row["governed_by"] is None else row["right"]
+    said = row["answer"] if len(row["answer"]) <= 60 else row["answer"][:59] + "…"
+    return f'<td class="{"y" if good else "n0"}">{"✓" if good else "✗"} {escape(said)}</td>'
+
+
+def _definitions(result: Result) -> str:
+    rows = [[m.name, m.decoding.replace("_", "-"), ", ".join(m.kinds), m.about] for m in METRICS.values()]
+    methods = [
+        [label, told["family"], told["about"], json.dumps(told["settings"]) if told["settings"] else ""]
+        for label, told in result.manifest["methods"].items()
+    ]
+    return (
+        "<h2>Measures and methods</h2>"
+        + _table(["measure", "decoding", "kinds of question", "what it says"], rows, strong="")
+        + "<details><summary>methods and their settings</summary><div class=scroll><table><thead><tr>"
+        + "".join(f"<th>{n}</th>" for n in ("method", "family", "what", "settings"))
+        + "</tr></thead><tbody>"
+        + "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in methods)
+        + "</tbody></table></div></details>"
+    )
+
+
+def _rests_on(result: Result) -> str:
+    manifest = result.manifest
+    made, data = manifest["made_on"], manifest["dataset"]
+    troubles = [f"{m.label}: {why}" for m in in_order(result) for why in m.failures]
+    troubles += [f"{m.label} at {point}: {why}" for m in in_order(result) for point, why in m.left_out]
+    facts = [
+        ("model", f"{manifest['model']['name']}, sha256 of all weights {manifest['model']['sha256']}"),
+        ("data", f"{data['described']}; content sha256 {data['sha256']}; {data['source']}"),
+        ("seed", f"{manifest['config']['seed']}, {manifest['config']['orders']} order(s) of the edits"),
+        ("commit", made["commit"] or "not a checkout"),
+        ("versions", f"Python {made['python']}, " + ", ".join(f"{n} {v}" for n, v in made["versions"].items())),
+        ("machine", f"{made['system']}, {made['cores']} cores, {made['torch_threads']} torch threads; {made['time']}"),
+    ]
+    rows = "".join(f"<tr><th>{escape(n)}</th><td>{escape(v)}</td></tr>" for n, v in facts)
+    config = json.dumps(manifest["config"], indent=2)
+    trouble = "".join(f"<li>{escape(t)}</li>" for t in troubles)
+    return (
+        "<h2>What this rests on</h2><p>To run it again:</p>"
+        f"<pre>{escape(command_of(result))}</pre><table>{rows}</table>"
+        + (f"<p>Failed or left out:</p><ul>{trouble}</ul>" if trouble else "")
+        + f"<details><summary>configuration</summary><pre>{escape(config)}</pre></details>"
+    )
+
+
+__all__ = ["HTML_FILE", "MARKDOWN_FILE", "SCHEMA", "as_html", "as_json", "as_markdown", "write_report"]

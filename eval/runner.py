@@ -1,0 +1,671 @@
+"""How is a comparison run so that it is fair, can be interrupted, and can be checked afterwards?
+
+Every method starts from the same verified weights (sha256 over all of them, before and after), writes the same edits in
+the same order and is asked the same questions. Point 1 is *single*: each of some edits alone, taken back before the
+next. Larger points are numbers of edits of one sequence, written in batches and asked about on the way.
+
+What was asked and answered is written line by line to ``methods/METHOD.jsonl``, which is the truth; every figure is
+computed from it. A run that was killed goes on where the last whole line ends: edits are written again, deterministic
+as they are, and only what has no line yet is asked. The unedited model's answers are kept beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from eval.atlas import truths
+from eval.cases import RANKED, Dataset, EvalCase, Kind, Probe, spread, thinned
+from eval.methods import Bench, Spec, make_editor, settings_of, spectra
+from eval.metrics import Scored, is_right, is_unchanged, natural_stop, perplexity
+from memory_store.edit import Edit
+from memory_store.errors import ConfigError, ScrError
+from scr.protocols import Editor
+
+SCHEMA = "scr.eval.run/1"
+MANIFEST, METHODS_FOLDER, BASE_FILE = "run.json", "methods", "base.jsonl"
+Protocol = Literal["single", "sequential", "sequential-batch"]
+_CHUNK = 64
+_TRUTHS = 30
+_TIMED = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """Everything that decides what is written and asked; two runs with the same one are about the same."""
+
+    dataset: str = "atlas"
+    points: tuple[int, ...] = (1, 10, 100)
+    """Numbers of edits after which questions are asked; 1 is each edit alone."""
+    protocol: Protocol = "sequential-batch"
+    """``sequential`` writes edits one by one; ``sequential-batch`` in batches of ``batch``."""
+    batch: int | None = None
+    """Edits a batch; None is 10 up to the hundredth edit and 100 from there."""
+    orders: int = 1
+    """Shuffles of the edits, each a sequence of its own."""
+    seed: int = 0
+    """Of the orders; order 0 is the data set's own."""
+    singles: int = 30
+    """Edits that are tried alone for point 1."""
+    probed: int = 100
+    """Edits that are asked about at a point, evenly spread over those written."""
+    fixed: int = 200
+    """Questions that no edit touches, asked at every point above 1."""
+    per_kind: int = 2
+    """Questions of a kind, at most, for each edit."""
+    slow_edits: int = 100
+    """The most edits of methods that write one by one (ROME, GRACE, WISE)."""
+    chat: bool | None = None
+    """Questions as a user turn of the chat template; None where the model has one."""
+    max_new_tokens: int = 24
+    """Longest answer."""
+
+    def __post_init__(self) -> None:
+        if not self.points or list(self.points) != sorted(set(self.points)) or self.points[0] < 1:
+            raise ConfigError(f"points are different numbers of edits, from 1 and rising, got {list(self.points)}")
+        if self.protocol == "single" and self.points != (1,):
+            raise ConfigError(f"the single protocol has the one point 1, got {list(self.points)}")
+        if self.protocol not in ("single", "sequential", "sequential-batch"):
+            raise ConfigError(f"no protocol {self.protocol!r}")
+        for name in ("orders", "singles", "probed", "per_kind", "slow_edits", "max_new_tokens"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.fixed < 0 or (self.batch is not None and self.batch < 1):
+            raise ConfigError(f"fixed is {self.fixed} and batch {self.batch}; wanted 0 or more, and 1 or more")
+
+
+SLOW = ("rome", "grace", "wise")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One probe to be asked at one point."""
+
+    order: int
+    point: int
+    case: str
+    subject: str
+    number: int
+    """Of the probe in its case."""
+    probe: Probe
+    edit_id: str
+    """The edit that governs it; empty for kinds out of scope."""
+
+    @property
+    def key(self) -> tuple[int, int, str, int]:
+        return self.order, self.point, self.case, self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A place in a sequence where questions are asked."""
+
+    order: int
+    point: int
+    cases: tuple[EvalCase, ...]
+    """All that are written by then."""
+    questions: tuple[Question, ...]
+
+
+class Plan:
+    """Which edits are written and what is asked when; the same for every method."""
+
+    def __init__(self, dataset: Dataset, config: RunConfig) -> None:
+        """
+        Raises:
+            ConfigError: the data set has fewer cases than the largest point.
+        """
+        if config.points[-1] > len(dataset.cases):
+            raise ConfigError(
+                f"{dataset.name} has {len(dataset.cases)} cases here, fewer than the {config.points[-1]} edits wanted"
+            )
+        self.config = config
+        self.fixed = dataset.fixed[: config.fixed]
+        cases = [thinned(case, config.per_kind) for case in dataset.cases]
+        alone = config.singles if config.points[0] == 1 else 0
+        pool = cases[: max(config.points[-1], min(alone, len(cases)))]
+        self.singles: list[Stop] = []
+        if config.points[0] == 1:
+            self.singles = [
+                Stop(0, 1, (pool[i],), self._of([pool[i]], 0, 1)) for i in spread(len(pool), config.singles)
+            ]
+        self.sequences: list[list[Stop]] = [
+            [self._stop(order, point, shuffled(pool, order, config.seed)) for point in config.points if point > 1]
+            for order in range(config.orders)
+        ]
+
+    def _stop(self, order: int, point: int, cases: Sequence[EvalCase]) -> Stop:
+        written = tuple(cases[:point])
+        asked = [written[i] for i in spread(len(written), self.config.probed)]
+        fixed = [
+            Question(order, point, f"fixed-{i:03d}", f"fixed-{i:03d}", 0, probe, "")
+            for i, probe in enumerate(self.fixed)
+        ]
+        return Stop(order, point, written, (*self._of(asked, order, point), *fixed))
+
+    def _of(self, cases: Iterable[EvalCase], order: int, point: int) -> tuple[Question, ...]:
+        return tuple(
+            Question(
+                order,
+                point,
+                case.edit.edit_id,
+                case.edit.subject,
+                number,
+                probe,
+                case.edit.edit_id if probe.accepted and not outside(probe.kind) else "",
+            )
+            for case in cases
+            for number, probe in enumerate(case.probes)
+        )
+
+    @property
+    def stops(self) -> list[Stop]:
+        return [*self.singles, *(stop for sequence in self.sequences for stop in sequence)]
+
+    @property
+    def prompts(self) -> list[str]:
+        """Everything that is asked, each once."""
+        return list(dict.fromkeys(q.probe.prompt for stop in self.stops for q in stop.questions))
+
+    @property
+    def governing(self) -> dict[str, list[str]]:
+        """Prompt → the edits that govern it."""
+        found: dict[str, list[str]] = {}
+        for stop in self.stops:
+            for q in stop.questions:
+                if q.edit_id and q.edit_id not in found.setdefault(q.probe.prompt, []):
+                    found[q.probe.prompt].append(q.edit_id)
+        return found
+
+
+def outside(kind: Kind) -> bool:
+    return kind in ("neighbor", "same_subject", "unrelated")
+
+
+def shuffled(cases: Sequence[EvalCase], order: int, seed: int) -> list[EvalCase]:
+    """Order 0 is as given; the others are seeded shuffles."""
+    import random
+
+    found = list(cases)
+    if order:
+        random.Random(f"{seed}-{order}").shuffle(found)
+    return found
+
+
+def batches(start: int, end: int, config: RunConfig) -> Iterator[tuple[int, int]]:
+    """Bounds of the batches between two numbers of edits; none reaches over ``end``.
+
+    >>> list(batches(90, 250, RunConfig(points=(250,))))
+    [(90, 100), (100, 200), (200, 250)]
+    """
+    at = start
+    while at < end:
+        size = 1 if config.protocol == "sequential" else config.batch or (10 if at < 100 else 100)
+        yield at, min(end, at + size)
+        at = min(end, at + size)
+
+
+# --- files -----------------------------------------------------------------------------------------------------
+
+
+class Journal:
+    """JSON Lines that are only ever added to. A last line that was cut off by a kill is dropped on opening."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.rows = self.read(path)
+        if path.exists():
+            data = path.read_bytes()
+            whole = data.rfind(b"\n") + 1
+            if whole < len(data):
+                with path.open("r+b") as file:
+                    file.truncate(whole)
+        self._file = path.open("a", encoding="utf-8")
+
+    @staticmethod
+    def read(path: Path) -> list[dict[str, Any]]:
+        """The whole lines of a file, none where there is no file; nothing is changed.
+
+        Raises:
+            ConfigError: a whole line is damaged.
+        """
+        if not path.is_file():
+            return []
+        data, rows = path.read_bytes(), []
+        for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
+            try:
+                rows.append(json.loads(line))
+            except ValueError as error:
+                raise ConfigError(f"{path}, line {number} is damaged ({error}); delete the file") from error
+        return rows
+
+    def add(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Append and hand to the system at once, so that a kill loses nothing that was added."""
+        for row in rows:
+            self.rows.append(row)
+            self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return [row for row in self.rows if row.get("event") == name]
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+
+
+def file_of(label: str) -> str:
+    """The file name of a method's rows.
+
+    >>> file_of("memit+tuned 1")
+    'memit+tuned_1.jsonl'
+    """
+    return re.sub(r"[^A-Za-z0-9+._-]", "_", label) + ".jsonl"
+
+
+# --- running ---------------------------------------------------------------------------------------------------
+
+Progress = Callable[[str, int, int], None]
+"""Called with the method, questions answered and questions in all."""
+
+
+def run(
+    dataset: Dataset,
+    specs: Sequence[Spec],
+    bench: Bench,
+    config: RunConfig,
+    out: Path,
+    *,
+    command: Sequence[str] = (),
+    model: str = "",
+    progress: Progress | None = None,
+) -> None:
+    """Run every method that is not finished yet and leave its rows in ``out``.
+
+    Args:
+        command: what a person types to run this again.
+        model: the model's name.
+
+    Raises:
+        ConfigError: ``out`` holds another run, a method is named twice, or the weights are not those of the base after
+            a method and cannot be brought back.
+    """
+    labels = [spec.label for spec in specs]
+    if not labels or len(set(labels)) < len(labels):
+        raise ConfigError(f"name at least one method, each once; got {', '.join(labels) or 'none'}")
+    plan = Plan(dataset, config)
+    pristine = bench.digest()
+    _keep_manifest(out, dataset, specs, bench, config, pristine, command, model)
+    total = len(specs) * sum(len(stop.questions) for stop in plan.stops)
+    answered = 0
+
+    def tell(label: str, more: int) -> None:
+        nonlocal answered
+        answered += more
+        if progress is not None:
+            progress(label, answered, total)
+
+    with Journal(out / BASE_FILE) as kept:
+        base = BaseAnswers(kept, bench)
+        for spec in specs:
+            if bench.digest() != pristine:
+                raise ConfigError("the model's weights are not the base's; load it again and run the same command")
+            base.ensure(plan.prompts)
+            with Journal(out / METHODS_FOLDER / file_of(spec.label)) as journal:
+                _MethodRun(plan, spec, bench, base, journal, pristine, tell).run()
+
+
+class BaseAnswers:
+    """What the unedited model says; asked once, kept on disk."""
+
+    def __init__(self, journal: Journal, bench: Bench) -> None:
+        self._journal, self._bench = journal, bench
+        self._said: dict[str, str] = {row["prompt"]: row["answer"] for row in journal.rows}
+
+    def ensure(self, prompts: Sequence[str]) -> None:
+        """Ask what is missing; the model must be the unedited one."""
+        missing = [prompt for prompt in prompts if prompt not in self._said]
+        for start in range(0, len(missing), _CHUNK):
+            some = missing[start : start + _CHUNK]
+            said = [natural_stop(text, sentence=not self._bench.chat) for text in self._bench.say(some)]
+            self._journal.add({"prompt": p, "answer": a} for p, a in zip(some, said, strict=True))
+            self._said.update(zip(some, said, strict=True))
+
+    def __getitem__(self, prompt: str) -> str:
+        return self._said[prompt]
+
+
+class _MethodRun:
+    """One method from the base through all points, and back."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        spec: Spec,
+        bench: Bench,
+        base: BaseAnswers,
+        journal: Journal,
+        pristine: str,
+        tell: Callable[[str, int], None],
+    ) -> None:
+        self.plan, self.spec, self.bench, self.base = plan, spec, bench, base
+        self.journal, self.pristine, self._tell = journal, pristine, tell
+        self.sentence = not bench.chat
+        self.have = {(row["order"], row["point"], row["case"], row["probe"]) for row in journal.rows if "answer" in row}
+        self.passed = {(row["order"], row["point"]) for row in journal.events("point")}
+        self.texts = [
+            (words[0], " " + words[1])
+            for cloze, answer in truths(_TRUTHS)
+            if len(words := f"{cloze} {answer}.".split(" ", 1)) == 2
+        ]
+
+    def run(self) -> None:
+        every = [question for stop in self.plan.stops for question in stop.questions]
+        if self.journal.events("done"):
+            self._tell(self.spec.label, len(every))
+            return
+        self._tell(self.spec.label, sum(q.key in self.have for q in every))
+        failed = {row["order"] for row in self.journal.events("failed")}
+        if self.plan.singles and (0, 1) not in self.passed and -1 not in failed:
+            self._guarded(-1, self._run_singles)
+        for order, sequence in enumerate(self.plan.sequences):
+            reachable = [stop for stop in sequence if stop.point <= self._limit]
+            for stop in sequence[len(reachable) :]:
+                if not any(r["order"] == order and r["point"] == stop.point for r in self.journal.events("left_out")):
+                    reason = f"edits are written one by one; asked for up to {self._limit}"
+                    self.journal.add([{"event": "left_out", "order": order, "point": stop.point, "why": reason}])
+                self._tell(self.spec.label, len(stop.questions))
+            if order not in failed and any((order, stop.point) not in self.passed for stop in reachable):
+                self._guarded(order, lambda stops=reachable: self._run_sequence(stops))  # type: ignore[misc]
+        after = self.bench.digest()
+        self.journal.add(
+            [{"event": "verified", "before": self.pristine, "after": after, "same": after == self.pristine}]
+        )
+        self.journal.add([{"event": "done"}])
+
+    @property
+    def _limit(self) -> int:
+        slow = self.spec.name.split("-")[-1] in SLOW
+        return self.plan.config.slow_edits if slow else self.plan.config.points[-1]
+
+    def _guarded(self, order: int, work: Callable[[], None]) -> None:
+        """A method that fails is told of and does not end the run. Order -1 stands for the single edits."""
+        try:
+            work()
+        except (ScrError, RuntimeError, FloatingPointError) as error:
+            why = " ".join(str(error).split())[:400]
+            self.journal.add([{"event": "failed", "order": order, "why": f"{type(error).__name__}: {why}"}])
+
+    def _run_singles(self) -> None:
+        seconds: list[float] = []
+        undo: list[float] = []
+        with self._editor() as editor:
+            for stop in self.plan.singles:
+                todo = [q for q in stop.questions if q.key not in self.have]
+                if not todo:
+                    continue
+                edit = stop.cases[0].edit
+                seconds.append(self._write(editor, [edit]))
+                self._ask(editor, todo)
+                started = time.perf_counter()
+                editor.forget([edit.edit_id])
+                undo.append(time.perf_counter() - started)
+            self._passed(editor, 0, 1, seconds=sum(seconds), edits=len(seconds), undo=undo)
+
+    def _run_sequence(self, stops: Sequence[Stop]) -> None:
+        order, seconds, written = stops[0].order, 0.0, 0
+        with self._editor() as editor:
+            for stop in stops:
+                for start, end in batches(written, stop.point, self.plan.config):
+                    seconds += self._write(editor, [case.edit for case in stop.cases[start:end]])
+                written = stop.point
+                if (order, stop.point) in self.passed:
+                    continue
+                todo = [q for q in stop.questions if q.key not in self.have]
+                self._ask(editor, todo)
+                last = stop is stops[-1]
+                timed = self._timed(editor, stop.questions) if last else None
+                self._passed(editor, order, stop.point, seconds=seconds, edits=written, query_ms=timed)
+
+    def _editor(self) -> Editor:
+        return make_editor(self.spec, self.bench, self.plan.governing)
+
+    def _write(self, editor: Editor, edits: Sequence[Edit]) -> float:
+        """Write one batch; seconds it took.
+
+        Raises:
+            ConfigError: the method did not take an edit.
+        """
+        started = time.perf_counter()
+        results = editor.edit(edits)
+        seconds = time.perf_counter() - started
+        refused = [result for result in results if result.status not in ("added", "superseded")]
+        if refused:
+            raise ConfigError(f"{refused[0].edit.edit_id} was not written: {refused[0].status} {refused[0].reason}")
+        return seconds
+
+    def _ask(self, editor: Editor, questions: Sequence[Question]) -> None:
+        for start in range(0, len(questions), _CHUNK):
+            some = questions[start : start + _CHUNK]
+            prompts = list(dict.fromkeys(q.probe.prompt for q in some))
+            answers = dict(zip(prompts, editor.answer(prompts), strict=True))
+            pairs = list(dict.fromkeys(pair for q in some for pair in candidates(q.probe)))
+            scores = dict(zip(pairs, editor.log_likelihood(pairs) if pairs else (), strict=True))
+            self.journal.add(
+                self._row(q, answers[q.probe.prompt], [scores[pair] for pair in candidates(q.probe)]) for q in some
+            )
+            self.have.update(q.key for q in some)
+            self._tell(self.spec.label, len(some))
+
+    def _row(self, q: Question, answer: Any, scores: list[tuple[float, int, bool]]) -> dict[str, Any]:
+        text, before = natural_stop(answer.text, sentence=self.sentence), self.base[q.probe.prompt]
+        row: dict[str, Any] = {
+            "order": q.order,
+            "point": q.point,
+            "case": q.case,
+            "subject": q.subject,
+            "kind": q.probe.kind,
+            "probe": q.number,
+            "prompt": q.probe.prompt,
+            "accepted": list(q.probe.accepted),
+            "governed_by": q.edit_id or None,
+            "answer": text,
+            "base": before,
+            "route": answer.route,
+            "used": [judged.edit.edit_id for judged in answer.used],
+            "right": is_right(q.probe.kind, text, q.probe.accepted) if q.probe.accepted else None,
+            "unchanged": is_unchanged(text, before),
+        }
+        names = ("wanted", "rival")
+        for name, (nats, tokens, greedy) in zip(names, scores, strict=False):
+            # A collapsed model's likelihood may be no number at all; JSON has none such.
+            row[name] = [nats if abs(nats) < float("inf") else None, tokens, greedy]
+        return row
+
+    def _timed(self, editor: Editor, questions: Sequence[Question]) -> float:
+        """Milliseconds a question, asked alone: the median of a few."""
+        import statistics
+
+        found = []
+        for question in (questions[i] for i in spread(len(questions), _TIMED)):
+            started = time.perf_counter()
+            editor.answer([question.probe.prompt])
+            found.append((time.perf_counter() - started) * 1e3)
+        return statistics.median(found)
+
+    def _passed(self, editor: Editor, order: int, point: int, *, seconds: float, edits: int, **more: Any) -> None:
+        """Note that a point is asked in full; ``seconds`` were spent on ``edits`` edits."""
+        row: dict[str, Any] = {"event": "point", "order": order, "point": point}
+        if edits:
+            row["edit_s"] = seconds / edits
+        if "undo" in more and more["undo"]:
+            row["undo_s"] = sum(more["undo"]) / len(more["undo"])
+        if more.get("query_ms") is not None:
+            row["query_ms"] = more["query_ms"]
+        if point > 1:
+            scored = [Scored(*score) for score in editor.log_likelihood(self.texts)]
+            ppl = perplexity(scored) if all(s.total > -float("inf") for s in scored) else float("inf")
+            row["perplexity"] = ppl if ppl < float("inf") else None
+            row["weights"] = spectra(editor)
+        self.journal.add([row])
+        self.passed.add((order, point))
+
+
+def candidates(probe: Probe) -> list[tuple[str, str]]:
+    """The continuations whose probabilities are read: the wanted answer, then its rival where there is one."""
+    if probe.kind not in RANKED or not probe.accepted:
+        return []
+    return [(probe.prompt, f" {text.strip()}") for text in (probe.accepted[0], probe.rival) if text.strip()]
+
+
+# --- what a result rests on ------------------------------------------------------------------------------------
+
+
+def _keep_manifest(
+    out: Path,
+    dataset: Dataset,
+    specs: Sequence[Spec],
+    bench: Bench,
+    config: RunConfig,
+    pristine: str,
+    command: Sequence[str],
+    model: str,
+) -> None:
+    """Write ``run.json``, or check that it is of the same run; methods may be added.
+
+    Raises:
+        ConfigError: it is of another one.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / MANIFEST
+    about = {
+        "schema": SCHEMA,
+        "config": json.loads(json.dumps(asdict(config))),
+        "dataset": {
+            "name": dataset.name,
+            "sha256": dataset.sha256,
+            "rows": dataset.rows,
+            "cases": len(dataset.cases),
+            "dropped": dict(dataset.dropped),
+            "source": dataset.source,
+            "described": dataset.described(),
+        },
+        "model": {"name": model, "sha256": pristine, "chat": bench.chat},
+    }
+    methods: dict[str, Any] = {
+        spec.label: {
+            "name": spec.name,
+            "family": spec.entry.family,
+            "about": spec.entry.about,
+            "settings": json.loads(json.dumps(settings_of(spec, bench.model))),
+        }
+        for spec in specs
+    }
+    if path.exists():
+        kept = read_manifest(out)
+        for part in ("config", "dataset", "model"):
+            if kept[part] != about[part]:
+                raise ConfigError(
+                    f"{out} holds a run with another {part}; choose another folder, or repeat its command: "
+                    + " ".join(kept["command"])
+                )
+        clash = [
+            label for label, told in methods.items() if label in kept["methods"] and kept["methods"][label] != told
+        ]
+        if clash:
+            raise ConfigError(f"{out} holds {clash[0]} with other settings; choose another folder")
+        about = {**kept, "methods": {**kept["methods"], **methods}}
+    else:
+        about |= {"methods": methods, "command": list(command), "made_on": _surroundings()}
+    written = path.with_name(MANIFEST + ".new")
+    written.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(written, path)
+
+
+def read_manifest(out: Path) -> dict[str, Any]:
+    """What ``run.json`` holds.
+
+    Raises:
+        ConfigError: there is none, or it is damaged or of another version.
+    """
+    path = out / MANIFEST
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{out} holds no run ({MANIFEST} is missing); make one with scr eval run --out {out}"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        raise ConfigError(f"{path} is not of schema {SCHEMA}")
+    return found
+
+
+def _surroundings() -> dict[str, Any]:
+    import torch
+
+    versions = {}
+    for name in ("scr-editor", "torch", "transformers", "numpy", "sentence-transformers", "faiss-cpu"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "absent"
+    return {
+        "python": platform.python_version(),
+        "versions": versions,
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "commit": _commit(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _commit() -> str:
+    """Of the source tree; marked where it held changes; empty where there is no repository."""
+    where = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=where, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=where,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return found + ("+changes" if changed else "")
+
+
+__all__ = [
+    "BASE_FILE",
+    "MANIFEST",
+    "METHODS_FOLDER",
+    "SCHEMA",
+    "BaseAnswers",
+    "Journal",
+    "Plan",
+    "Question",
+    "RunConfig",
+    "batches",
+    "candidates",
+    "file_of",
+    "read_manifest",
+    "run",
+]

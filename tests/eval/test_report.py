@@ -1,0 +1,422 @@
+"""Claims about figures, pictures and the page: rows are written by hand, so that every figure is known before."""
+
+import json
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from eval.cli import eval_group
+from eval.pictures import Axis, Panel, Value, curves, dots, log_axis, share_axis, spaced, styles
+from eval.report import as_html, as_json, as_markdown, points_to_show, write_report
+from eval.runner import SCHEMA
+from eval.scores import Result, read_result, shapes
+from memory_store.errors import ConfigError
+
+FAMILIES = {"base": "control", "scr": "retrieval", "cosine": "retrieval", "copy": "control"}
+
+
+def answered(
+    case: str,
+    kind: str,
+    *,
+    good: bool,
+    point: int = 10,
+    probe: int = 0,
+    order: int = 0,
+    used: Sequence[str] = (),
+    forced: tuple[float, float, bool] | None = None,
+    answer: str = "said",
+) -> dict[str, Any]:
+    """``good`` is right in scope, unchanged out of it; ``forced`` is (wanted, rival, greedy), each over one token."""
+    outside = kind in ("neighbor", "same_subject", "unrelated")
+    row: dict[str, Any] = {
+        "order": order,
+        "point": point,
+        "case": case,
+        "subject": case.upper(),
+        "kind": kind,
+        "probe": probe,
+        "prompt": f"{kind} of {case}?",
+        "accepted": ["x"],
+        "governed_by": None if outside else case,
+        "answer": answer,
+        "base": "before",
+        "route": "base",
+        "used": list(used),
+        "right": good,
+        "unchanged": good,
+    }
+    if forced is not None:
+        row |= {"wanted": [forced[0], 1, forced[2]], "rival": [forced[1], 1, False]}
+    return row
+
+
+def passed(point: int = 10, **more: Any) -> dict[str, Any]:
+    return {
+        "event": "point",
+        "order": 0,
+        "point": point,
+        "edit_s": 0.02,
+        "query_ms": 5.0,
+        "perplexity": 3.0,
+        "weights": {},
+        **more,
+    }
+
+
+ENDS = [{"event": "verified", "before": "0", "after": "0", "same": True}, {"event": "done"}]
+
+
+def written(folder: Path, methods: dict[str, list[dict[str, Any]]], **config: Any) -> Path:
+    """A run's folder with these rows."""
+    manifest = {
+        "schema": SCHEMA,
+        "config": {"protocol": "sequential-batch", "seed": 0, "orders": 1, "points": [10], **config},
+        "dataset": {"name": "toy", "sha256": "d" * 64, "described": "toy: 2 of 2 rows kept", "source": "by hand"},
+        "model": {"name": "pocket", "sha256": "m" * 64, "chat": True},
+        "methods": {
+            label: {"name": label, "family": FAMILIES.get(label, "parametric"), "about": "", "settings": {}}
+            for label in methods
+        },
+        "command": ["scr", "eval", "run", "--out", "my folder"],
+        "made_on": {
+            "python": "3",
+            "versions": {"torch": "2"},
+            "system": "Linux",
+            "cores": 2,
+            "torch_threads": 2,
+            "commit": "abc",
+            "time": "now",
+        },
+    }
+    (folder / "methods").mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps(manifest), encoding="utf-8")
+    for label, rows in methods.items():
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / "methods" / f"{label}.jsonl").write_text(lines, encoding="utf-8")
+    return folder
+
+
+def scr_rows(point: int) -> list[dict[str, Any]]:
+    """Two edits: reliability 1, generalization (1 + 0.5) / 2, locality 1, same subject 0."""
+    return [
+        answered("a", "prompt", good=True, point=point, used=["a"], forced=(-0.1, -3.0, True)),
+        answered("a", "paraphrase", good=True, point=point, used=["a"], forced=(-0.1, -3.0, True)),
+        answered("a", "neighbor", good=True, point=point, forced=(-0.1, -3.0, True)),
+        answered("a", "same_subject", good=False, point=point, used=["a"]),
+        answered("b", "prompt", good=True, point=point, used=["b"], forced=(-0.1, -3.0, True)),
+        answered("b", "paraphrase", good=True, point=point, used=["b"], forced=(-4.0, -3.0, False)),
+        answered("b", "paraphrase", good=False, point=point, probe=1, used=["a"], forced=(-4.0, -3.0, False)),
+        answered("b", "neighbor", good=True, point=point, forced=(-4.0, -3.0, False)),
+        answered("fixed-0", "unrelated", good=True, point=point),
+    ]
+
+
+def memit_rows(point: int, *, good: bool) -> list[dict[str, Any]]:
+    return [
+        answered(case, kind, good=good, point=point, forced=(-0.1, -3.0, True), answer="memit <b>said</b>")
+        for case in "ab"
+        for kind in ("prompt", "paraphrase", "neighbor", "two_hop")
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    matrix = {"norm": 1.0, "sigma_max": 0.5, "condition": 40.0, "condition_before": 20.0}
+    methods = {
+        "base": [*(answered("a", "prompt", good=False, point=p) for p in (10, 100)), passed(10), passed(100), *ENDS],
+        "scr": [*scr_rows(10), passed(10), *scr_rows(100), passed(100), *ENDS],
+        "memit": [
+            *memit_rows(10, good=True),
+            passed(10, weights={"w": matrix}),
+            *memit_rows(100, good=False),
+            passed(100, weights={"w": {**matrix, "condition": 900.0}}, perplexity=300.0, edit_s=0.5),
+            *ENDS,
+        ],
+    }
+    return written(tmp_path / "run", methods)
+
+
+def value(result: Result, label: str, metric: str, point: int = 10) -> float:
+    figure = result.methods[label].figure(metric, point)
+    assert figure is not None
+    return figure.interval.value
+
+
+# --- figures ---------------------------------------------------------------------------------------------------
+
+
+def test_figures_are_means_over_edits_of_their_questions(folder: Path) -> None:
+    result = read_result(folder)
+    assert value(result, "scr", "reliability") == 1.0
+    assert value(result, "scr", "generalization") == 0.75
+    assert value(result, "scr", "locality") == 1.0
+    assert value(result, "scr", "same-subject locality") == 0.0
+    assert value(result, "scr", "ES") == 1.0
+    assert value(result, "scr", "PS") == 0.5
+    assert value(result, "scr", "NS") == 0.5
+    assert result.methods["scr"].score(10) == pytest.approx(3 / (1 + 2 + 2))
+    assert value(result, "scr", "para. accuracy") == 0.5
+    assert result.methods["scr"].figure("alias", 10) is None
+
+
+def test_scope_counts_direct_kinds_as_governed(folder: Path) -> None:
+    scope = read_result(folder).methods["scr"].scope(10)
+    # Six decisions were made, four of them right, over five governed questions; one of four free ones fired.
+    assert scope is not None
+    assert (scope.precision, scope.recall, scope.false_fire) == (pytest.approx(4 / 6), 0.8, 0.25)
+    assert read_result(folder).methods["memit"].scope(10) is None
+
+
+def test_cost_is_of_the_longest_sequence(folder: Path) -> None:
+    methods = read_result(folder).methods
+    assert (methods["memit"].edit_seconds, methods["scr"].edit_seconds) == (0.5, 0.02)
+    assert methods["memit"].query_ms == 5.0
+
+
+def test_a_point_that_is_not_finished_has_no_figures(tmp_path: Path) -> None:
+    half = written(tmp_path / "run", {"scr": [*scr_rows(10), passed(10), *scr_rows(100)[:3]]})
+    result = read_result(half)
+    assert result.points == [10]
+    assert result.methods["scr"].figure("reliability", 100) is None
+    assert not result.methods["scr"].finished
+    assert "Not finished: scr" in as_html(result)
+
+
+def test_a_likelihood_that_was_no_number_wins_nothing(tmp_path: Path) -> None:
+    row = answered("a", "prompt", good=False, forced=(-0.1, -3.0, True))
+    row["wanted"][0] = None
+    result = read_result(written(tmp_path / "run", {"memit": [row, passed(10), *ENDS]}))
+    assert value(result, "memit", "ES") == 0.0
+
+
+def test_orders_are_units_of_their_own(tmp_path: Path) -> None:
+    rows = [answered("a", "prompt", good=order < 2, order=order) for order in range(3)]
+    result = read_result(written(tmp_path / "run", {"memit": [*rows, passed(10), *ENDS]}))
+    figure = result.methods["memit"].figure("reliability", 10)
+    assert figure is not None
+    assert figure.orders == (1.0, 1.0, 0.0)
+    assert (figure.interval.units, figure.interval.clusters) == (3, 1)
+
+
+def test_nothing_to_report_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=re.escape("run.json is missing")):
+        read_result(tmp_path)
+    with pytest.raises(ConfigError, match="no finished point"):
+        read_result(written(tmp_path / "run", {"scr": scr_rows(10)}))
+
+
+# --- findings --------------------------------------------------------------------------------------------------
+
+
+def verdicts(result: Result) -> dict[str, str]:
+    return {shape.claim.split(":")[0].split(" (")[0]: shape.verdict for shape in shapes(result)}
+
+
+def test_findings_are_shown_not_shown_or_not_testable(folder: Path) -> None:
+    found = verdicts(read_result(folder))
+    assert found["scr stays flat over the number of edits"] == "shown"
+    assert found["Teacher forcing flatters weight editors"] == "shown"
+    assert found["Weight editors lose reliability along a sequence"] == "shown"
+    assert found["Weight editors do not reason on from an edit"] == "not shown"  # two hops as good as reliability
+    assert found["GRACE keeps locality and does not generalise"] == "not testable here"
+    assert found["PRUNE bounds condition numbers"] == "not testable here"
+
+
+def test_grace_that_generalises_is_not_the_published_shape(tmp_path: Path) -> None:
+    def rows(good: bool) -> list[dict[str, Any]]:
+        kinds = (("prompt", True), ("paraphrase", good), ("neighbor", True))
+        return [answered("a", kind, good=right) for kind, right in kinds]
+
+    claim = "GRACE keeps locality and does not generalise"
+    for number, (good, verdict) in enumerate(((False, "shown"), (True, "not shown"))):
+        result = read_result(written(tmp_path / str(number), {"grace": [*rows(good), passed(10), *ENDS]}))
+        assert verdicts(result)[claim] == verdict
+
+
+def test_pruned_matrices_are_compared_with_memits(tmp_path: Path) -> None:
+    def rows(condition: float) -> list[dict[str, Any]]:
+        told = {"w": {"norm": 1.0, "sigma_max": 1.0, "condition": condition, "condition_before": 10.0}}
+        return [answered("a", "prompt", good=True), passed(10, weights=told), *ENDS]
+
+    for number, (ours, verdict) in enumerate(((50.0, "shown"), (500.0, "not shown"))):
+        result = read_result(written(tmp_path / str(number), {"memit": rows(100.0), "prune": rows(ours)}))
+        assert verdicts(result)["PRUNE bounds condition numbers"] == verdict
+
+
+# --- the page --------------------------------------------------------------------------------------------------
+
+
+class Outline(HTMLParser):
+    """Whether tags close, and what the page would fetch."""
+
+    VOID = frozenset({"meta", "br", "circle", "line", "rect", "polygon"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [v or "" for k, v in attrs if k in ("src", "href", "srcset") or "url(" in (v or "")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_the_page_is_whole_and_fetches_nothing(folder: Path) -> None:
+    write_report(folder)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    outline = Outline()
+    outline.feed(page)
+    assert outline.open == [] and outline.fetched == []
+    assert "<script" not in page
+    words = " ".join(outline.text)
+    for told in ("scr eval run --out 'my folder'", "m" * 64, "d" * 64, "0.750 [", "toy: 2 of 2 rows kept", "abc"):
+        assert told in words, told
+    assert "no figure here is one of a production-size model" in words
+    assert "memit at 100 edits (perplexity 300, unedited 3)" in words  # a hundred times the base's
+
+
+def test_what_models_say_is_shown_as_text(folder: Path) -> None:
+    page = as_html(read_result(folder))
+    assert "memit &lt;b&gt;said&lt;/b&gt;" in page and "<b>said" not in page
+
+
+def test_every_picture_is_well_formed_and_named(folder: Path) -> None:
+    drawn = re.findall(r"<svg.*?</svg>", as_html(read_result(folder)), re.DOTALL)
+    assert len(drawn) >= 8
+    for picture in drawn:
+        root = ElementTree.fromstring(picture)
+        title = root.find("{http://www.w3.org/2000/svg}title")
+        assert title is not None and title.text
+        inside(root)
+        words = " ".join(t.text or "" for t in root.iter("{http://www.w3.org/2000/svg}text"))
+        assert "scr" in words or "memit" in words
+
+
+def inside(root: ElementTree.Element) -> None:
+    """No mark and no text starts outside the picture, and no text runs over its right edge."""
+    wide, high = float(root.attrib["width"]), float(root.attrib["height"])
+    for element in root.iter():
+        for name, limit in (("x", wide), ("cx", wide), ("x1", wide), ("x2", wide), ("y", high), ("cy", high)):
+            if name in element.attrib:
+                assert -1 <= float(element.attrib[name]) <= limit + 1, element.attrib
+        if element.tag.endswith("text") and element.attrib.get("text-anchor") == "start":
+            size = float(element.attrib["font-size"])
+            assert float(element.attrib["x"]) + 0.5 * size * len(element.text or "") <= wide + 4, element.text
+
+
+def test_markdown_holds_the_headline_and_the_command(folder: Path) -> None:
+    text = as_markdown(read_result(folder))
+    assert "| **100 edits** | reliability | generalization | locality | same-subject locality |" in text
+    row = next(line for line in text.splitlines() if line.startswith("| scr |"))
+    assert row.split(" | ")[2].startswith("0.750 [")
+    assert "`scr eval run --out 'my folder'`" in text
+
+
+def test_generated_and_teacher_forced_figures_stand_apart(folder: Path) -> None:
+    told = as_json(read_result(folder))["methods"]["scr"]["points"]["10"]
+    assert set(told["generated"]) == {"reliability", "generalization", "locality", "same-subject locality"}
+    assert set(told["teacher_forced"]) == {"ES", "PS", "NS", "accuracy", "para. accuracy", "S"}
+    assert told["generated"]["generalization"]["value"] == 0.75
+    json.dumps(told, allow_nan=False)
+
+
+def test_a_method_that_stopped_earlier_shows_as_not_measured(tmp_path: Path) -> None:
+    early = [*memit_rows(10, good=True), passed(10), *ENDS]
+    late = [*scr_rows(10), passed(10), *scr_rows(100), passed(100), *ENDS]
+    result = read_result(written(tmp_path / "run", {"scr": late, "memit": early}))
+    assert points_to_show(result) == [10, 100]
+    assert "not measured" in as_html(result)
+
+
+def test_the_command_reports_again_and_lists(folder: Path) -> None:
+    runner = CliRunner()
+    done = runner.invoke(eval_group, ["report", str(folder), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["methods"]["scr"]["points"]["10"]["generated"]["reliability"]["value"] == 1.0
+    shown = runner.invoke(eval_group, ["ls", str(folder)])
+    assert shown.exit_code == 0, shown.output
+    assert re.search(r"memit +10, 100 +16 +finished", shown.stdout)
+    listed = runner.invoke(eval_group, ["ls", "--json"])
+    told = json.loads(listed.stdout)
+    assert {"scr", "memit", "prune"} <= set(told["methods"]) and "atlas" in told["datasets"]
+    assert set(told["not_included"]) == {"mend", "pmet"}
+
+
+# --- drawing ---------------------------------------------------------------------------------------------------
+
+
+def test_an_axis_places_values_between_its_ends() -> None:
+    assert share_axis("s").at(0.25, 100, 200) == 125
+    assert Axis("n", 1, 100, (1, 10, 100), log=True).at(10, 0, 100) == pytest.approx(50)
+    assert share_axis("s").at(7, 100, 200) == 200
+    assert log_axis("ms", [3.0, 40.0]).ticks == (1.0, 10.0, 100.0)
+    with pytest.raises(ConfigError):
+        log_axis("ms", [0.0])
+
+
+def test_names_never_cover_each_other() -> None:
+    for places in ([50.0] * 14, [0.0, 1.0, 2.0, 99.0], [10.0, 90.0], [100.0, 100.0, 0.0]):
+        found = spaced(places, 15, 0, 300)
+        ordered = sorted(found)
+        assert all(b - a >= 15 - 1e-9 for a, b in zip(ordered, ordered[1:], strict=False))
+        assert [i for _, i in sorted(zip(places, range(len(places)), strict=True))] == [
+            i for _, i in sorted(zip(found, range(len(found)), strict=True))
+        ]
+
+
+def test_fourteen_methods_are_told_apart_by_colour_or_marker() -> None:
+    labels = ["scr", "base", "copy", "cosine", "oracle-context", *(f"m{i}" for i in range(9))]
+    look = styles(labels)
+    assert len({(s.colour, s.marker) for s in look.values()}) == 14
+    assert len({s.colour for s in look.values()}) == 14
+
+
+def test_a_picture_of_nothing_is_refused() -> None:
+    for draw in (
+        lambda: curves("t", share_axis("x"), share_axis("y"), {"a": []}, styles(["a"])),
+        lambda: dots("t", [], [Panel("p", share_axis("x"), {})], {}),
+    ):
+        with pytest.raises(ConfigError, match="nothing to draw"):
+            draw()
+
+
+def test_an_interval_is_drawn_from_its_low_to_its_high_end() -> None:
+    picture = dots("t", [("a", "g")], [Panel("p", share_axis("x"), {"a": Value(0.5, 0.25, 0.75)})], styles(["a"]))
+    root = ElementTree.fromstring(picture)
+    lines = [e.attrib for e in root.iter("{http://www.w3.org/2000/svg}line") if e.attrib["stroke-width"] == "2"]
+    (bar,) = lines
+    mark = next(e.attrib for e in root.iter("{http://www.w3.org/2000/svg}polygon"))
+    centre = sum(float(pair.split(",")[0]) for pair in mark["points"].split()) / len(mark["points"].split())
+    assert (float(bar["x1"]) + float(bar["x2"])) / 2 == pytest.approx(centre, abs=0.2)
+    assert float(bar["x2"]) - float(bar["x1"]) == pytest.approx(115, abs=0.2)  # half of the widest panel, 230
+
+
+def test_the_page_opens_in_a_browser(folder: Path, tmp_path: Path) -> None:
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium here; apt-get install chromium brings one")
+    write_report(folder)
+    shot = tmp_path / "page.png"
+    words = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,2400", f"--screenshot={shot}"]
+    subprocess.run([browser, *words, (folder / "report.html").as_uri()], check=True, capture_output=True, timeout=120)
+    assert shot.stat().st_size > 20_000

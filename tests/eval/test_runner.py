@@ -1,0 +1,390 @@
+"""Claims about running a comparison: fairness, resumption, and what the rows hold. The built-in model, few edits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from eval.atlas import load_atlas
+from eval.cases import Dataset, EvalCase, Probe
+from eval.datasets import load_dataset
+from eval.methods import Bench, Spec, make_editor, read_spec, spectra
+from eval.runner import BASE_FILE, Journal, Plan, RunConfig, batches, candidates, file_of, read_manifest, run
+from eval.scores import read_result
+from memory_store.edit import Edit
+from memory_store.errors import ConfigError
+from scr.language_model import load_model
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared"
+SMALL = RunConfig(points=(1, 4), singles=2, probed=4, fixed=4, per_kind=1, batch=2)
+TIMINGS = ("edit_s", "undo_s", "query_ms")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    """The pocket model, a small corpus, the hash encoder: no file beyond the package."""
+    model, tokenizer = load_model(None)
+    texts = [case.edit.statement for case in load_atlas(300).cases]
+    return Bench(model, tokenizer, encoder="hash", max_new_tokens=12, corpus=texts)
+
+
+@pytest.fixture(scope="module")
+def atlas() -> Dataset:
+    return load_atlas(20, fixed=10)
+
+
+def rows_of(out: Path, label: str, *, events: bool = True) -> list[dict[str, Any]]:
+    """A method's rows without what differs from run to run: times."""
+    found = Journal.read(out / "methods" / file_of(label))
+    return [{k: v for k, v in row.items() if k not in TIMINGS} for row in found if events or "answer" in row]
+
+
+def names(*texts: str) -> list[Spec]:
+    return [read_spec(text) for text in texts]
+
+
+# --- the plan --------------------------------------------------------------------------------------------------
+
+
+def toy(number: int) -> EvalCase:
+    edit = Edit(edit_id=f"t{number}", subject=f"S{number}", prompt=f"S{number} is", target_new="x", statement="s")
+    probes = (
+        Probe(kind="prompt", prompt=edit.prompt, accepted=("x",), rival="y"),
+        Probe(kind="neighbor", prompt=f"N{number} is", accepted=("y",), rival="x"),
+        Probe(kind="neighbor", prompt=f"M{number} is", accepted=("y",), rival="x"),
+    )
+    return EvalCase(edit=edit, ground_truth="y", probes=probes)
+
+
+TOY = Dataset(
+    name="toy", cases=tuple(toy(i) for i in range(30)), fixed=(Probe(kind="unrelated", prompt="F", accepted=("z",)),)
+)
+
+
+def test_a_point_asks_about_evenly_spread_edits_and_the_fixed_facts() -> None:
+    plan = Plan(TOY, RunConfig(points=(10, 30), probed=3, per_kind=1))
+    first, last = plan.sequences[0]
+    assert [c.edit.edit_id for c in first.cases] == [f"t{i}" for i in range(10)]
+    assert [(q.case, q.probe.kind) for q in first.questions] == [
+        *(pair for i in (0, 4, 9) for pair in ((f"t{i}", "prompt"), (f"t{i}", "neighbor"))),
+        ("fixed-000", "unrelated"),
+    ]
+    assert {q.case for q in last.questions} == {"t0", "t14", "t29", "fixed-000"}
+    assert plan.singles == []
+
+
+def test_only_questions_in_scope_are_governed() -> None:
+    governing = Plan(TOY, RunConfig(points=(2,))).governing
+    assert governing == {"S0 is": ["t0"], "S1 is": ["t1"]}
+
+
+def test_other_orders_are_shuffles_that_a_seed_fixes() -> None:
+    config = RunConfig(points=(10,), orders=3, seed=5)
+    one, two = Plan(TOY, config), Plan(TOY, config)
+    ids = [[c.edit.edit_id for c in sequence[0].cases] for sequence in one.sequences]
+    assert ids == [[c.edit.edit_id for c in sequence[0].cases] for sequence in two.sequences]
+    assert ids[0] == [f"t{i}" for i in range(10)]
+    assert len({tuple(x) for x in ids}) == 3
+    # Order 0 takes the first ten; so do the others, in another order: no edit is asked about that was not planned.
+    assert all(sorted(x) == sorted(ids[0]) for x in ids)
+
+
+def test_batches_are_as_the_protocol_says() -> None:
+    assert [b - a for a, b in batches(0, 330, RunConfig(points=(330,)))] == [10] * 10 + [100, 100, 30]
+    assert [b - a for a, b in batches(0, 5, RunConfig(points=(5,), protocol="sequential"))] == [1] * 5
+    assert list(batches(0, 5, RunConfig(points=(5,), batch=4))) == [(0, 4), (4, 5)]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"points": ()}, {"points": (10, 1)}, {"points": (0,)}, {"protocol": "single"}, {"orders": 0}, {"fixed": -1}],
+)
+def test_a_config_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        RunConfig(**wrong)
+
+
+def test_more_edits_than_cases_are_refused() -> None:
+    with pytest.raises(ConfigError, match="30 cases"):
+        Plan(TOY, RunConfig(points=(31,)))
+
+
+def test_probabilities_are_read_of_the_wanted_answer_and_its_rival() -> None:
+    own, neighbor, _ = toy(0).probes
+    assert candidates(own) == [("S0 is", " x"), ("S0 is", " y")]
+    assert candidates(neighbor) == [("N0 is", " y"), ("N0 is", " x")]
+    assert candidates(Probe(kind="yes_no", prompt="Is it?", accepted=("Yes",), rival="No")) == []
+
+
+# --- methods ---------------------------------------------------------------------------------------------------
+
+
+def test_every_method_is_asked_with_the_same_tokens(bench: Bench, atlas: Dataset) -> None:
+    """Nothing is edited, so whatever stands in front of the model must hand it the same question."""
+    prompts = [probe.prompt for probe in atlas.fixed[:6]]
+    wanted = bench.say(prompts)
+    assert len(set(wanted)) > 1
+    for spec in names("base", "oracle-context", "copy", "scr", "cosine", "memit", "grace", "ft-m"):
+        with make_editor(spec, bench, {}) as editor:
+            assert [a.text for a in editor.answer(prompts)] == wanted, spec.label
+
+
+def test_copy_says_the_stored_answer_where_scr_fires_and_nothing_elsewhere(bench: Bench, atlas: Dataset) -> None:
+    case = atlas.cases[0]
+    with make_editor(read_spec("copy"), bench, {}) as editor:
+        editor.edit([case.edit])
+        fired, silent = editor.answer([case.edit.prompt, atlas.fixed[0].prompt])
+        assert (fired.text, fired.used[0].edit.edit_id) == (case.edit.target_new, case.edit.edit_id)
+        assert (silent.text, silent.used) == (bench.say([atlas.fixed[0].prompt])[0], ())
+        wanted, other = editor.log_likelihood([(case.edit.prompt, f" {t}") for t in (case.edit.target_new, "Else")])
+        assert wanted[0] == 0.0 and wanted[2]
+        assert other[0] <= -1e4 and not other[2]
+
+
+def test_the_oracle_shows_the_governing_fact_and_no_other(bench: Bench, atlas: Dataset) -> None:
+    one, two = atlas.cases[:2]
+    paraphrase = next(p.prompt for p in one.probes if p.kind == "paraphrase")
+    with make_editor(read_spec("oracle-context"), bench, {paraphrase: [one.edit.edit_id]}) as editor:
+        editor.edit([one.edit, two.edit])
+        governed, free = editor.answer([paraphrase, two.edit.prompt])
+        assert [j.edit.edit_id for j in governed.used] == [one.edit.edit_id]
+        assert (free.used, free.text) == ((), bench.say([two.edit.prompt])[0])
+        editor.forget([one.edit.edit_id])
+        assert editor.answer([paraphrase])[0].used == ()
+
+
+def test_a_weight_editor_changes_matrices_and_gives_them_back(bench: Bench, atlas: Dataset) -> None:
+    before = bench.digest()
+    with make_editor(read_spec("memit"), bench, {}) as editor:
+        assert spectra(editor) == {}
+        editor.edit([case.edit for case in atlas.cases[:2]])
+        assert bench.digest() != before
+        (told,) = spectra(editor).values()
+        assert 0 < told["sigma_max"] <= told["norm"]
+        assert told["condition"] >= 1 and told["condition_before"] >= 1
+    assert bench.digest() == before
+
+
+def test_settings_come_from_a_file_and_name_the_row(bench: Bench, tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text('{"v_num_grad_steps": 3}', encoding="utf-8")
+    spec = read_spec(f"memit:{file}")
+    assert spec.label == "memit+mine"
+    with make_editor(spec, bench, {}) as editor:
+        assert editor.inner.config.v_num_grad_steps == 3  # type: ignore[attr-defined]
+    file.write_text('{"no_such": 3}', encoding="utf-8")
+    with pytest.raises(ConfigError, match="no setting no_such"):
+        make_editor(read_spec(f"memit:{file}"), bench, {})
+    with pytest.raises(ConfigError, match="takes no settings"):
+        read_spec(f"scr:{file}")
+    with pytest.raises(ConfigError, match="not included"):
+        read_spec("mend")
+    with pytest.raises(ConfigError, match="no method"):
+        read_spec("magic")
+
+
+# --- running ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def done(bench: Bench, atlas: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Controls, retrieval and two weight editors, run to the end."""
+    out = tmp_path_factory.mktemp("done")
+    run(atlas, names("base", "copy", "scr", "memit", "ft-m"), bench, SMALL, out, command=["scr", "eval", "run"])
+    return out
+
+
+def test_every_planned_question_is_answered_once_by_every_method(done: Path, atlas: Dataset) -> None:
+    planned = [q.key for stop in Plan(atlas, SMALL).stops for q in stop.questions]
+    for label in read_manifest(done)["methods"]:
+        rows = [r for r in rows_of(done, label) if "answer" in r]
+        assert [(r["order"], r["point"], r["case"], r["probe"]) for r in rows] == planned
+        assert [r["point"] for r in rows_of(done, label) if r.get("event") == "point"] == [1, 4]
+
+
+def test_the_base_never_changes_and_all_weights_come_back(done: Path) -> None:
+    for row in rows_of(done, "base", events=False):
+        assert row["unchanged"] and row["answer"] == row["base"]
+    for label in read_manifest(done)["methods"]:
+        (verified,) = [r for r in rows_of(done, label) if r.get("event") == "verified"]
+        assert verified["same"] and verified["before"] == verified["after"] == read_manifest(done)["model"]["sha256"]
+
+
+def test_the_order_of_methods_changes_no_answer(done: Path, bench: Bench, atlas: Dataset, tmp_path: Path) -> None:
+    run(atlas, names("ft-m", "memit", "scr"), bench, SMALL, tmp_path)
+    for label in ("ft-m", "memit", "scr"):
+        assert rows_of(tmp_path, label) == rows_of(done, label)
+
+
+class Interrupted(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("after", [1, 20])
+def test_an_interrupted_run_goes_on_to_the_same_rows(
+    after: int, done: Path, bench: Bench, atlas: Dataset, tmp_path: Path
+) -> None:
+    """Cut off within a method's rows, its last line half written: what is there stays, what is missing is asked."""
+
+    def stop(label: str, answered: int, total: int) -> None:
+        if label == "memit" and answered > 2 * total // 3 + after:
+            raise Interrupted
+
+    methods = names("base", "scr", "memit")
+    with pytest.raises(Interrupted):
+        run(atlas, methods, bench, SMALL, tmp_path, progress=stop)
+    assert bench.digest() == read_manifest(tmp_path)["model"]["sha256"]  # given back on the way out
+    file = tmp_path / "methods" / file_of("memit")
+    kept = rows_of(tmp_path, "memit")
+    assert 0 < len(kept) < len(rows_of(done, "memit"))
+    with file.open("a", encoding="utf-8") as torn:
+        torn.write('{"order": 0, "po')
+    seen: list[int] = []
+    run(atlas, methods, bench, SMALL, tmp_path, progress=lambda label, n, total: seen.append(n - total))
+    assert rows_of(tmp_path, "memit") == rows_of(done, "memit")
+    assert rows_of(tmp_path, "memit")[: len(kept)] == kept
+    assert seen[-1] == 0
+
+
+def test_a_finished_run_asks_nothing_again(done: Path, bench: Bench, atlas: Dataset) -> None:
+    before = {path: path.read_bytes() for path in (done / "methods").iterdir()}
+    run(atlas, names("base", "memit"), bench, SMALL, done)
+    assert {path: path.read_bytes() for path in (done / "methods").iterdir()} == before
+
+
+def test_a_folder_of_another_run_is_refused(done: Path, bench: Bench, atlas: Dataset) -> None:
+    other = RunConfig(points=(1, 4), singles=2, probed=4, fixed=4, per_kind=1, batch=3)
+    with pytest.raises(ConfigError, match="another config"):
+        run(atlas, names("base"), bench, other, done)
+    with pytest.raises(ConfigError, match="another dataset"):
+        run(load_atlas(19, fixed=10), names("base"), bench, SMALL, done)
+
+
+def test_a_method_that_fails_is_told_of_and_the_others_go_on(bench: Bench, atlas: Dataset, tmp_path: Path) -> None:
+    broken = Dataset(name="broken", cases=(*atlas.cases[:1], *(unwritable(case) for case in atlas.cases[1:4])))
+    config = RunConfig(points=(4,), probed=1, fixed=0, per_kind=1)
+    run(broken, names("memit", "base"), bench, config, tmp_path)
+    (failed,) = [row for row in rows_of(tmp_path, "memit") if row.get("event") == "failed"]
+    assert "does not stand in the prompt" in failed["why"]
+    assert any(row.get("event") == "done" for row in rows_of(tmp_path, "base"))
+    result = read_result(tmp_path)
+    assert result.methods["memit"].points == [] and result.methods["memit"].verified
+
+
+def unwritable(case: EvalCase) -> EvalCase:
+    """Its subject does not stand in its prompt, which no weight editor can write."""
+    from dataclasses import replace
+
+    return replace(case, edit=replace(case.edit, subject="Nobody of that name"))
+
+
+def test_slow_methods_are_left_out_where_nobody_asked_for_them(bench: Bench, atlas: Dataset, tmp_path: Path) -> None:
+    config = RunConfig(points=(2, 4), probed=1, fixed=0, per_kind=1, slow_edits=2)
+    run(atlas, names("grace"), bench, config, tmp_path)
+    (left,) = [row for row in rows_of(tmp_path, "grace") if row.get("event") == "left_out"]
+    assert left["point"] == 4
+    assert read_result(tmp_path).methods["grace"].points == [2]
+
+
+def test_a_run_survives_kill_9(tmp_path: Path) -> None:
+    """The command itself, killed while it answers; the same command finishes and the killed one's lines stand."""
+    out = tmp_path / "run"
+    words = "--methods base,copy --edits 1,8 --singles 2 --probed 8 --fixed 30 --max-new-tokens 8".split()
+    command = [sys.executable, "-m", "scr", "eval", "run", *words, "--out", str(out)]
+    environment = {**os.environ, "SCR_ENCODER": "hash", "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: lines_of(out / BASE_FILE) > 10, process)
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    before = (out / BASE_FILE).read_bytes()
+    assert not (out / "report.html").exists()
+    done = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["points"] == [1, 8]
+    whole = before[: before.rfind(b"\n") + 1]
+    assert (out / BASE_FILE).read_bytes().startswith(whole)
+    assert "<svg" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def wait_for(ready: Any, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 300
+    while not ready():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline, "the run did not begin"
+        time.sleep(0.02)
+
+
+def lines_of(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+# --- against published implementations -------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "settings", "points", "batch", "name"),
+    [
+        ("memit", {"mom2_update_weight": 100.0}, 50, 50, "memit_batch50"),
+        ("memit", {"mom2_update_weight": 100.0}, 100, 20, "memit_seq5x20"),
+        ("alphaedit", {"nullspace_threshold": 0.02, "L2": 1.0}, 100, 20, "alphaedit_seq5x20"),
+    ],
+)
+def test_scores_are_those_of_the_published_implementations(
+    method: str, settings: dict[str, Any], points: int, batch: int, name: str, tmp_path: Path
+) -> None:
+    """A small GPT-2, CounterFact rows, the published code's own deltas scored by the published definitions."""
+    golden = SHARED / "golden"
+    if not golden.is_dir():
+        pytest.skip("the golden values are not beside this checkout")
+    import numpy as np
+
+    model, tokenizer = load_model(golden / "model")
+    stored = np.load(golden / "covariance.npz")
+    bench = Bench(
+        model,
+        tokenizer,
+        chat=False,
+        max_new_tokens=4,
+        moments={layer: torch.tensor(stored[f"C_L{layer}"]) for layer in (1, 2, 3)},
+        templates=json.loads((golden / "context_templates.json").read_text(encoding="utf-8")),
+    )
+    values = {"v_lr": 1.0, "v_num_grad_steps": 20, "v_weight_decay": 0.5, "clamp_norm_factor": 1.5}
+    spec = Spec(method, json.dumps({"layers": [1, 2, 3], **values, **settings}), "golden")
+    dataset = load_dataset("counterfact", SHARED / "data/counterfact_edit_10000.jsonl", cases=100)
+    run(dataset, [spec], bench, RunConfig(points=(points,), batch=batch, probed=100, fixed=0), tmp_path)
+    scored = read_result(tmp_path).methods[spec.label]
+    wanted = json.loads((golden / f"{name}.json").read_text(encoding="utf-8"))["scores"]
+    assert value(scored, "accuracy", points) == pytest.approx(wanted["efficacy_argmax"], abs=0.02)
+    assert value(scored, "ES", points) == pytest.approx(wanted["efficacy_success"], abs=0.02)
+    assert value(scored, "para. accuracy", points) == pytest.approx(wanted["paraphrase_argmax"], abs=0.02)
+    assert value(scored, "PS", points) == pytest.approx(wanted["paraphrase_success"], abs=0.02)
+
+
+def value(scored: Any, metric: str, point: int) -> float:
+    return float(scored.figure(metric, point).interval.value)
+
+
+def test_file_names_hold_no_path(tmp_path: Path) -> None:
+    assert file_of("../memit/x y") == ".._memit_x_y.jsonl"
+    assert (tmp_path / file_of("a")).parent == tmp_path
