@@ -1,9 +1,10 @@
 """Nearly the same answers as ``ExactIndex`` for very many keys: one bit for each direction, then exact scores.
 
-A key is centred, rotated at random and kept as its signs, d_key bits. A search narrows three times: the codes that
-differ least from the query's own; of these the ones along which the query, in full precision, points furthest; of
-these the exact cosine of the stored float32 keys, which stay where they are (on disk). So a score is always exact; a
-neighbour can be missed, rarely. There is no training, and any id can be removed.
+A key is centred, rotated at random and kept as its signs, d_key bits, in two parts. A search narrows four times: the
+codes whose first part differs least from the query's own; of these the ones that differ least as a whole; of these the
+ones along which the query, in full precision, points furthest; of these the exact cosine of the stored float32 keys,
+which stay where they are (on disk). So a score is always exact; a neighbour can be missed, rarely. There is no
+training, and any id can be removed.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,14 +15,30 @@ from numpy.typing import NDArray
 from memory_store.faiss_index import nearest_codes
 from memory_store.index import NOISE, Found, Ids, Keys, checked_keys, exact_top, last_of_each
 
+FIRST_PART = 32
+"""Bytes of a code that every search reads: the widest that is compared fast and small enough to be read fast."""
+NEAREST_FIRST_PARTS = 6_000
+"""Codes of which the second part is read too, for up to ten neighbours; more neighbours take more."""
 NEAREST_CODES = 1_500
-"""Codes looked at more closely, for up to ten neighbours; more neighbours take more."""
+"""Of these, those looked at more closely."""
 CANDIDATES = 300
 """Of these, those whose keys are fetched and ranked exactly; fetching is what takes time."""
 _SEED = 20_261_120
 
 Codes = NDArray[np.uint8]
-"""Packed signs, shape (n, ceil(d_key / 8))."""
+"""Packed signs, shape (n, bytes)."""
+Parts = tuple[Codes, Codes]
+"""The first ``FIRST_PART`` bytes of each code, and the others; each part in one piece."""
+
+
+def part_widths(d_key: int) -> tuple[int, int]:
+    """Return the bytes of the two parts of a code.
+
+    >>> part_widths(384), part_widths(20)
+    ((32, 16), (3, 0))
+    """
+    width = -(-d_key // 8)
+    return min(width, FIRST_PART), max(0, width - FIRST_PART)
 
 
 class CodesIndex:
@@ -40,15 +57,16 @@ class CodesIndex:
         *,
         centre: Keys | None = None,
         ids: Ids | None = None,
-        codes: Codes | None = None,
+        codes: Parts | None = None,
     ) -> None:
         self._d_key = d_key
         self._keys_of = keys_of
         self.centre = centre
-        bits = -(-d_key // 8) * 8
-        self._rotation = _rotation(d_key, bits)
+        self._widths = part_widths(d_key)
+        self._rotation = _rotation(d_key, sum(self._widths) * 8)
         self._ids = np.empty(0, np.int64) if ids is None else ids
-        self._codes = np.empty((0, bits // 8), np.uint8) if codes is None else codes
+        first, second = self._widths
+        self._first, self._second = codes or (np.empty((0, first), np.uint8), np.empty((0, second), np.uint8))
         self._count = len(self._ids)
 
     @property
@@ -60,8 +78,8 @@ class CodesIndex:
         return self._ids[: self._count]
 
     @property
-    def codes(self) -> Codes:
-        return self._codes[: self._count]
+    def codes(self) -> Parts:
+        return self._first[: self._count], self._second[: self._count]
 
     def __len__(self) -> int:
         return self._count
@@ -76,18 +94,21 @@ class CodesIndex:
         end = self._count + len(new)
         if end > len(self._ids):
             room = max(end, self._count * 5 // 4)
-            self._ids = np.concatenate([self.ids, np.empty(room - self._count, np.int64)])
-            space = np.empty((room - self._count, self._codes.shape[1]), np.uint8)
-            self._codes = np.concatenate([self.codes, space])
+            self._ids, self._first, self._second = (
+                np.concatenate([part[: self._count], np.empty((room - self._count, *part.shape[1:]), part.dtype)])
+                for part in (self._ids, self._first, self._second)
+            )
+        codes = np.packbits(self._turned(keys) > 0, axis=1)
         self._ids[self._count : end] = new
-        self._codes[self._count : end] = self._coded(keys)
+        self._first[self._count : end], self._second[self._count : end] = np.split(codes, [self._widths[0]], axis=1)
         self._count = end
 
     def remove(self, ids: Iterable[int]) -> int:
         holes = np.flatnonzero(np.isin(self.ids, np.fromiter(ids, np.int64)))
         for hole in holes[::-1]:  # the last row moves into the hole
             self._count -= 1
-            self._ids[hole], self._codes[hole] = self._ids[self._count], self._codes[self._count]
+            for part in (self._ids, self._first, self._second):
+                part[hole] = part[self._count]
         return len(holes)
 
     def search(self, queries: Keys, k: int, *, among: Ids | None = None, without: Ids | None = None) -> list[Found]:
@@ -97,24 +118,37 @@ class CodesIndex:
             allowed = np.setdiff1d(np.intersect1d(self.ids, among), refused)
             return [self._ranked(query, allowed, k) for query in queries]
         share = max(1.0, k / 10)
-        count = min(int(share * NEAREST_CODES) + len(refused), self._count)
-        if k <= 0 or not count or not len(queries):
+        if k <= 0 or not self._count or not len(queries):
             return [[] for _ in queries]
         turned = self._turned(queries)  # (queries, bits)
-        places = nearest_codes(np.packbits(turned > 0, axis=1), self.codes, count)  # (queries, count)
+        codes = np.packbits(turned > 0, axis=1)
+        count = int(share * (NEAREST_FIRST_PARTS if self._widths[1] else NEAREST_CODES)) + len(refused)
+        places, differing = nearest_codes(
+            np.ascontiguousarray(codes[:, : self._widths[0]]), self.codes[0], min(count, self._count)
+        )  # (queries, count)
         found: list[Found] = []
-        for query, direction, rows in zip(queries, turned, places, strict=True):
+        for query, direction, code, rows, bits in zip(queries, turned, codes, places, differing, strict=True):
             if len(refused):
-                rows = rows[~np.isin(self._ids[rows], refused)]
+                stays = ~np.isin(self._ids[rows], refused)
+                rows, bits = rows[stays], bits[stays]
+            rows = self._nearest(code, rows, bits, int(share * NEAREST_CODES))
             rows = self._furthest(direction, rows, int(share * CANDIDATES))
             found.append(self._ranked(query, self._ids[rows], k))
         return found
+
+    def _nearest(self, code: Codes, rows: Ids, bits: NDArray[np.int32], count: int) -> Ids:
+        """Return the rows that differ least from a code as a whole, where ``bits`` differ in the first part."""
+        if len(rows) <= count:
+            return rows
+        differing = np.bitwise_count(self._second[rows] ^ code[self._widths[0] :]).sum(axis=1, dtype=np.int32)
+        return rows[np.argpartition(bits + differing, count - 1)[:count]]
 
     def _furthest(self, direction: Keys, rows: Ids, count: int) -> Ids:
         """Return the rows whose signs add up to the most along a query, shape (bits,)."""
         if len(rows) <= count:
             return rows
-        signs = np.unpackbits(self._codes[rows], axis=1, count=len(direction)).astype(np.float32)
+        codes = np.concatenate([self._first[rows], self._second[rows]], axis=1)
+        signs = np.unpackbits(codes, axis=1, count=len(direction)).astype(np.float32)
         return rows[np.argpartition(-(signs @ direction), count - 1)[:count]]
 
     def _ranked(self, query: Keys, ids: Ids, k: int) -> Found:
@@ -125,9 +159,6 @@ class CodesIndex:
         last = np.partition(scores, -min(k, len(ids)))[-min(k, len(ids))]
         close = scores >= last - NOISE
         return exact_top(query, ids[close], keys[close], k)
-
-    def _coded(self, keys: Keys) -> Codes:
-        return np.packbits(self._turned(keys) > 0, axis=1)
 
     def _turned(self, keys: Keys) -> Keys:
         assert self.centre is not None

@@ -5,7 +5,7 @@ another way since a backup, is not believed. It is written aside, synchronised a
 ignored and written again. The rows are mapped, and changed in memory only.
 
     one line of JSON, padded to a multiple of 64 bytes: everything that is not an array, and a CRC-32 of what follows
-    centre (d_key) float32 · ids (rows) int64 · codes (rows, ceil(d_key / 8)) uint8, each at a multiple of 64 bytes
+    centre (d_key) float32 · ids (rows) int64 · the two parts of the codes (rows, bytes) uint8, each at a multiple of 64
 """
 
 import contextlib
@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from memory_store.codes_index import Codes
+from memory_store.codes_index import Parts, part_widths
 from memory_store.index import Ids, Keys
 from memory_store.timeline import Window
 
-FORMAT = 1
+FORMAT = 2
 _ALIGN = 64
 _LONGEST_HEADER = 1 << 26
 _ABANDONED = 3600.0
@@ -48,7 +48,7 @@ class Cached:
     """Windows of the rows that have a beginning or an end."""
     centre: Keys
     ids: Ids
-    codes: Codes
+    codes: Parts
 
 
 def cache_path(store: str, namespace: str, kind: str) -> Path:
@@ -62,7 +62,7 @@ def write_cache(path: Path, cached: Cached, about: Mapping[str, Any]) -> None:
     Args:
         about: what must be equal at reading: encoder, namespace, kind, width.
     """
-    parts = [_padded(np.ascontiguousarray(part).tobytes()) for part in (cached.centre, cached.ids, cached.codes)]
+    parts = [_padded(np.ascontiguousarray(part).tobytes()) for part in (cached.centre, cached.ids, *cached.codes)]
     checksum = 0
     for part in parts:
         checksum = zlib.crc32(part, checksum)
@@ -102,8 +102,8 @@ def read_cache(path: Path, about: Mapping[str, Any], d_key: int) -> Cached | Non
             header = json.loads(line)
             if header["format"] != FORMAT or header["about"] != dict(about):
                 return None
-            rows, width = int(header["rows"]), -(-d_key // 8)
-            sizes = (d_key * 4, rows * 8, rows * width)
+            rows, (first, second) = int(header["rows"]), part_widths(d_key)
+            sizes = (d_key * 4, rows * 8, rows * first, rows * second)
             starts = [len(line)]
             for size in sizes:
                 starts.append(starts[-1] + size + -size % _ALIGN)
@@ -118,7 +118,10 @@ def read_cache(path: Path, about: Mapping[str, Any], d_key: int) -> Cached | Non
             dated={int(row): (start, end) for row, start, end in header["dated"]},
             centre=np.frombuffer(mapped, np.float32, d_key, starts[0]),
             ids=np.frombuffer(mapped, np.int64, rows, starts[1]),
-            codes=np.frombuffer(mapped, np.uint8, rows * width, starts[2]).reshape(rows, width),
+            codes=(
+                np.frombuffer(mapped, np.uint8, rows * first, starts[2]).reshape(rows, first),
+                np.frombuffer(mapped, np.uint8, rows * second, starts[3]).reshape(rows, second),
+            ),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

@@ -172,16 +172,17 @@ def test_faiss_answers_as_the_reference_to_the_last_bit(steps):
         assert len(both[0]) == len(both[1])
 
 
-def test_codes_find_nearly_every_neighbour_among_many_also_after_a_fifth_is_removed():
+@pytest.mark.parametrize("d_key", [64, 270, 384])
+def test_codes_find_nearly_every_neighbour_among_many_also_after_a_fifth_is_removed(d_key):
     random = np.random.default_rng(0)
-    centres = random.normal(size=(200, 64))
-    keys = unit(*(centres[random.integers(0, 200, 12_000)] + 0.7 * random.normal(size=(12_000, 64)) + 0.5))
-    exact, codes = ExactIndex(64), CodesWithKeys(64)
+    centres = random.normal(size=(200, d_key))
+    keys = unit(*(centres[random.integers(0, 200, 12_000)] + 0.7 * random.normal(size=(12_000, d_key)) + 0.5))
+    exact, codes = ExactIndex(d_key), CodesWithKeys(d_key)
     for index in (exact, codes):
         for start in range(0, 12_000, 3_000):
             index.add(range(start, start + 3_000), keys[start : start + 3_000])
         assert index.remove(range(0, 12_000, 5)) == 2_400
-    queries = unit(*(keys[1:200:2] + 0.05 * random.normal(size=(100, 64))))
+    queries = unit(*(keys[1:200:2] + 0.05 * random.normal(size=(100, d_key))))
     hits = 0
     for reference, found in zip(exact.search(queries, 10), codes.search(queries, 10), strict=True):
         assert set(found) - set(reference) == set() or found[-1][1] <= reference[-1][1]

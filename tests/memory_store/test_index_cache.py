@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from memory_store import live_index
+from memory_store.codes_index import CodesIndex
 from memory_store.edit import Edit
+from memory_store.index_cache import Cached, read_cache, write_cache
 from memory_store.live_index import LiveIndex
 from memory_store.store import EditStore
 
@@ -74,7 +76,7 @@ def test_the_cache_gives_the_answers_of_an_exact_search(path):
         lambda data: data[:-70] + bytes([data[-70] ^ 1]) + data[-69:],
         lambda data: b"no JSON\n" + data,
         lambda data: b"[" * 100_000 + b"\n",
-        lambda data: data.replace(b'"format": 1', b'"format": 9'),
+        lambda data: data.replace(b'"format": 2', b'"format": 9'),
         lambda data: data.replace(b'"rows": 60', b'"rows": -1'),
         lambda data: data + b"more",
     ],
@@ -86,6 +88,21 @@ def test_a_damaged_cache_is_ignored_and_written_again(path, damage):
     with EditStore.open(path, encoder="toy") as store:
         assert found(store, 7)[0] == "b7" and len(found(store, 7, 99)) == 60
     assert cache.read_bytes() == good
+
+
+def test_codes_of_two_parts_come_back_from_the_file_as_they_were(tmp_path):
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(700, 300)).astype(np.float32)
+    index = CodesIndex(300, lambda ids: rows[ids])
+    index.add(range(700), rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    written = Cached(7, "head", {3: (None, "2030")}, index.centre, index.ids, index.codes)
+    write_cache(tmp_path / "cache", written, {"d_key": 300})
+    read = read_cache(tmp_path / "cache", {"d_key": 300}, 300)
+    assert (read.seq, read.head, read.dated) == (7, "head", {3: (None, "2030")})
+    assert [part.shape for part in read.codes] == [(700, 32), (700, 6)]
+    for one, other in zip((read.centre, read.ids, *read.codes), (index.centre, index.ids, *index.codes), strict=True):
+        assert np.array_equal(one, other)
+    assert read_cache(tmp_path / "cache", {"d_key": 299}, 299) is None
 
 
 def test_the_cache_of_another_store_is_not_believed(path, tmp_path):
