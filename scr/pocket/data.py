@@ -77,14 +77,18 @@ _QUESTION_FRAMES = (
     *("Do we know {p}?|Is there anything on {p}?|You know {p}?|Someone asked me about {p}.".split("|")),
     *("What can {p} be?|What could {p} be?|What was {p}?|What will {p} be?|Have we {p}?|Is {p} known?".split("|")),
     *("Note down {p}.|Put down {p}.|List {p}.|Recall {p}.|Which one would be {p}?|Have you heard of {p}?".split("|")),
+    *("Type {p}.|Spell out {p}.|Print {p}.|Jot down {p}.|Show me {p}.|Read me {p}.|Enter {p}.".split("|")),
     *("I'd love to hear {p}.|Let us see {p}.|I must know {p}.|Is it clear what {p} is?|{p}, please.".split("|")),
 )
 
 
-_SHAPES = (
+_BARE_SHAPES = (
     # Nothing stands between the subject and the object here: only the question says where the name ends.
     *("{w} {v} as the {n} of {s}|{w} {v} as {s}'s {n}|as the {n} of {s} {w} {v}|as {n} of {s} {w} {v}".split("|")),
     *("for the {n} of {s} {w} {v}|{w} {v} for the {n} of {s}|{w} {v} under the {n} of {s}".split("|")),
+    *("as {s}'s {n} {w} {v}|{w} {v} {s}'s {n} as|{w} have {v} as the {n} of {s}|{w} may {v} as {n} of {s}".split("|")),
+)
+_SHAPES = (
     # A relative clause around the subject or the relation.
     *("what {s} {h} as {n} is|what {s} {h} as its {n} is|what {s} {h} as a {n} is".split("|")),
     *("the {n} {i} {s} is|the {n} {i} {s} is|the {n} {i} {s} was|the {n} {i} {s}:".split("|")),
@@ -98,7 +102,10 @@ _SHAPES = (
     *("{s} has a {n}, namely|{s} got a new {n},|{s} has {n}|{s} with its {n}".split("|")),
 )
 _WHO = "we|I|they|people|you|all of us|our notes|the books|experts|most people|some|the papers".split("|")
-_NOTE = "note|give|cite|show|mention|hold|keep|put down|use|accept|quote|read|see|count|enter|take|find".split("|")
+_NOTE = (
+    *"note|give|cite|show|mention|hold|keep|put down|use|accept|quote|read|see|count|enter|take|find".split("|"),
+    *"record|register|report|write|state|have|choose|pick|add|print|store|learn|mark|set|regard|log".split("|"),
+)
 _SAY = "say|claim|state|hold|write|report|agree|think|believe|show|confirm|assume|tell us".split("|")
 _HOLD = "uses|shows|got|takes|gives|carries|keeps|claims|holds|knows|offers|names".split("|")
 _IN = (
@@ -116,11 +123,12 @@ _WHEN = (
 def composed_statement(rng: random.Random) -> str:
     """A statement frame put together at random: thousands of them teach to read any."""
     while True:
-        if rng.random() < 0.4:
+        kind = rng.random()
+        if kind < 0.3:
             frame = f"{rng.choice(_STATEMENT_LEADS)}{rng.choice(_PHRASES)} {rng.choice(_LINKS)}"
         else:
             frame = rng.choice(_STATEMENT_LEADS) if rng.random() < 0.2 else ""
-            frame += rng.choice(_SHAPES)
+            frame += rng.choice(_BARE_SHAPES if kind < 0.6 else _SHAPES)
             for mark, words in _WORDS.items():
                 if mark in frame:
                     frame = frame.replace(mark, rng.choice(words))
@@ -509,7 +517,7 @@ class Generator:
                 shown_question = made(composed_question(rng))
             if rng.random() < 0.35:
                 cloze = made(composed_statement(rng))
-            if rng.random() < 0.45:
+            if rng.random() < 0.6:
                 shown_cloze = made(composed_statement(rng))
             elif rng.random() < 0.15:
                 lead = rng.choice(_STATEMENT_LEADS)
@@ -562,7 +570,7 @@ class Generator:
                 shown_question = fill(composed_question(rng))
             if rng.random() < 0.35:
                 cloze = fill(composed_statement(rng))
-            if rng.random() < 0.5:
+            if rng.random() < 0.6:
                 shown_cloze = fill(composed_statement(rng))
         if rng.random() < 0.3:
             shown_question, shown_cloze = question, cloze
@@ -590,7 +598,7 @@ class Generator:
         fact = self.by_key.get((subject, relation))
         truth = fact.object if fact else ""
         kind = rng.random()
-        if kind < 0.45:
+        if kind < 0.4:
             answer = self.other_object(relation, truth, rng)
         elif kind < 0.78:
             answer = self.name(rng)
@@ -946,7 +954,7 @@ class Generator:
 
 def _clash(a: Asked, b: Asked) -> bool:
     """Whether ``b`` could be read as an answer to ``a``'s question."""
-    return b.shown_question == a.question or (a.subject == b.subject and _alike(a.relation, b.relation))
+    return b.shown_question == a.question or (a.subject == b.subject and alike(a.relation, b.relation))
 
 
 _ALIKE = (
@@ -959,7 +967,7 @@ _ALIKE = (
 )
 
 
-def _alike(a: str, b: str) -> bool:
+def alike(a: str, b: str) -> bool:
     """Whether two relations are near enough that a question about one subject could mean either."""
     near = any(a in group and b in group for group in _ALIKE) and {a, b} != {"birthplace", "death_place"}
     return near or a in b or b in a
@@ -984,15 +992,15 @@ MIX: dict[str, dict[str, float]] = {
         "exchanging": 0.09,
     },
     "last": {
-        "reading": 0.09,
-        "obeying": 0.24,
-        "recalling": 0.12,
-        "ignoring": 0.20,
+        "reading": 0.10,
+        "obeying": 0.32,
+        "recalling": 0.07,
+        "ignoring": 0.17,
         "yes_no": 0.09,
         "reversed": 0.03,
         "two_hop": 0.05,
-        "pushing": 0.09,
-        "mixed_conversation": 0.01,
+        "pushing": 0.07,
+        "mixed_conversation": 0.02,
         "long": 0.01,
         "exchanging": 0.07,
     },

@@ -73,7 +73,7 @@ class TrainConfig:
     layers: int = 5
     width: int = 256
     heads: int = 8
-    tokens: int = 33_000_000
+    tokens: int = 38_000_000
     """All tokens that are seen, padding not counted."""
     phases: tuple[Phase, ...] = PHASES
     fused: bool = True
@@ -81,7 +81,7 @@ class TrainConfig:
     chunk: int = 512
     """Samples that are sorted by length together; checkpoints fall between chunks."""
     learning_rate: float = 2e-3
-    final_share: float = 0.67
+    final_share: float = 0.767
     """The last share of the tokens, over which the learning rate falls to a fiftieth."""
     warmup_tokens: int = 200_000
     weight_decay: float = 0.02
