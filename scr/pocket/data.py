@@ -993,9 +993,9 @@ MIX: dict[str, dict[str, float]] = {
     },
     "last": {
         "reading": 0.10,
-        "obeying": 0.32,
-        "recalling": 0.07,
-        "ignoring": 0.17,
+        "obeying": 0.29,
+        "recalling": 0.06,
+        "ignoring": 0.21,
         "yes_no": 0.09,
         "reversed": 0.03,
         "two_hop": 0.05,
