@@ -128,8 +128,7 @@ class LiveIndex:
         self._index.add(ids, keys_from([data for *_, data in rows], self._d_key))
 
     def _keys_of(self, ids: Ids) -> Keys:
-        sql = "SELECT edit, data FROM vectors WHERE kind = ? AND edit IN (?)"
-        blobs: dict[int, bytes] = dict(self._db.rows_in(sql, ids.tolist(), (self._kind,)))
+        blobs = self._db.vectors(ids.tolist(), self._kind)
         return keys_from([blobs[row] for row in ids.tolist()], self._d_key)
 
     def _from_cache(self) -> bool:

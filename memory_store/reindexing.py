@@ -45,7 +45,8 @@ class Reindexing:
 
     def swap(self) -> None:
         self._db.execute("DELETE FROM vectors")
-        self._db.execute("INSERT INTO vectors SELECT * FROM next_vectors WHERE edit IN (SELECT row FROM edits)")
+        sql = "SELECT edit, kind, data FROM next_vectors WHERE edit IN (SELECT row FROM edits)"
+        self._db.put_vectors(self._db.each(sql))
         self._db.execute("DELETE FROM next_vectors")
 
     def _next(self) -> list[Row]:

@@ -80,6 +80,17 @@ SCHEMA_VERSION = len(MIGRATIONS)
 
 Row = tuple[Any, ...]
 
+_PLACES = {"statement": 0, "prompt": 1}
+_PLACES_FROM = 1 << 40
+
+
+def place_of(edit: int, kind: str) -> int | None:
+    """Return the rowid under which a vector is stored, where it follows from what it is: that is found fastest.
+
+    Other kinds, and the vectors of stores from before, are found through the table's index only.
+    """
+    return _PLACES_FROM + 2 * edit + _PLACES[kind] if kind in _PLACES else None
+
 
 class Database:
     """One connection to a store's file, usable from several threads one at a time.
@@ -228,6 +239,28 @@ class Database:
         for start in range(0, len(keys), 500):
             part = keys[start : start + 500]
             found += self.rows(sql.replace("IN (?)", f"IN ({','.join('?' * len(part))})"), [*values, *part])
+        return found
+
+    def put_vectors(self, vectors: Iterable[tuple[int, str, bytes]]) -> None:
+        """Store (edit, kind, data), each in its place, instead of what was there."""
+        sql = (
+            "INSERT OR REPLACE INTO vectors (rowid, edit, kind, data) VALUES"
+            " (coalesce(?, (SELECT min(0, min(rowid)) - 1 FROM vectors), -1), ?, ?, ?)"
+        )
+        self.execute_many(sql, ((place_of(edit, kind), edit, kind, data) for edit, kind, data in vectors))
+
+    def vectors(self, edits: Sequence[int], kind: str) -> dict[int, bytes]:
+        """Return the data of edits; those that have none of this kind are left out."""
+        found: dict[int, bytes] = {}
+        places = [place for edit in edits if (place := place_of(edit, kind)) is not None]
+        for place, edit, data in self.rows_in(
+            "SELECT rowid, edit, data FROM vectors WHERE kind = ? AND rowid IN (?)", places, (kind,)
+        ):
+            if place == place_of(edit, kind):
+                found[edit] = data
+        if missing := [edit for edit in edits if edit not in found]:
+            sql = "SELECT edit, data FROM vectors WHERE kind = ? AND edit IN (?)"
+            found |= dict(self.rows_in(sql, missing, (kind,)))
         return found
 
     @contextmanager

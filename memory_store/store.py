@@ -163,8 +163,7 @@ class EditStore:
             for number, edit in enumerate(edits):
                 result, row = self._put_one(batch, edit, written)
                 if row is not None:
-                    for kind, rows in blobs.items():
-                        self._db.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", (row, kind, rows[number]))
+                    self._db.put_vectors((row, kind, rows[number]) for kind, rows in blobs.items())
                 results.append(result if row is None or dry_run else replace(result, batch=batch.number))
             if imported is not None:
                 batch.event("import", edits[0].namespace if edits else DEFAULT_NAMESPACE, dict(imported))

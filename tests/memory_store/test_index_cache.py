@@ -99,7 +99,7 @@ def test_codes_of_two_parts_come_back_from_the_file_as_they_were(tmp_path):
     write_cache(tmp_path / "cache", written, {"d_key": 300})
     read = read_cache(tmp_path / "cache", {"d_key": 300}, 300)
     assert (read.seq, read.head, read.dated) == (7, "head", {3: (None, "2030")})
-    assert [part.shape for part in read.codes] == [(700, 32), (700, 6)]
+    assert [part.shape for part in read.codes] == [(700, 32), (700, 8)]
     for one, other in zip((read.centre, read.ids, *read.codes), (index.centre, index.ids, *index.codes), strict=True):
         assert np.array_equal(one, other)
     assert read_cache(tmp_path / "cache", {"d_key": 299}, 299) is None

@@ -645,3 +645,25 @@ def test_doctor_finds_missing_keys_and_mends_the_table_of_names(tmp_path, put, c
         assert "1 edits have no prompt key" in findings[1].what
         assert store.mentioned(["France"]) == [["a"]]
         assert len(store.doctor()) == 1
+
+
+def test_vectors_are_found_wherever_they_stand_in_their_table(tmp_path, put, capital, keys_of):
+    """By their place, in a store from before places, and of kinds that have none."""
+    path = tmp_path / "s.scr"
+    edits = [capital(f"C{n}", "Lyon", edit_id=str(n)) for n in range(30)]
+    keys = keys_of([edit.statement for edit in edits])
+    with EditStore.open(path, encoder="toy", index="codes") as store:
+        for kinds in (("statement", "prompt"), ("answer", "statement"), ("name", "answer")):
+            store.put(edits, {kind: keys for kind in kinds})
+            store.forget([edit.edit_id for edit in edits])
+        store.put(edits, {kind: keys for kind in ("statement", "prompt", "answer", "name")})
+        kinds = dict(store._db.rows("SELECT kind, count(*) FROM vectors GROUP BY kind"))
+        assert kinds == dict.fromkeys(("statement", "prompt", "answer", "name"), 30)
+        for old in (False, True):
+            if old:
+                store._db.execute("UPDATE vectors SET rowid = (abs(rowid) % 1000) * 7 + 1 + edit * 10000")
+            for kind in kinds:
+                found = [hits[0].edit_id for hits in store.nearest(keys, 1, kind=kind)]
+                assert found == [str(n) for n in range(30)]
+        store.reindex("toy", lambda edits: {"statement": keys_of([edit.statement for edit in edits])})
+        assert [hits[0].edit_id for hits in store.nearest(keys, 1)] == [str(n) for n in range(30)]
