@@ -148,7 +148,7 @@ class MethodResult:
 
     def score(self, point: int) -> float | None:
         """MEMIT's Score: harmonic mean of ES, PS and NS."""
-        names: tuple[tuple[Kind, str], ...] = (("prompt", "ES"), ("paraphrase", "PS"), ("neighbor", "NS"))
+        names = (("prompt", "ES"), ("paraphrase", "PS"), ("neighbor", "NS"))
         found = {kind: f.interval.value for kind, name in names if (f := self.figure(name, point)) is not None}
         return memit_score(found) if len(found) == len(names) else None
 
