@@ -21,7 +21,7 @@ NEAREST_FIRST_PARTS = 6_000
 """Codes of which the second part is read too, for up to ten neighbours; more neighbours take more."""
 NEAREST_CODES = 1_500
 """Of these, those looked at more closely."""
-CANDIDATES = 200
+CANDIDATES = 250
 """Of these, those whose keys are fetched and ranked exactly; fetching is what takes time."""
 _SEED = 20_261_120
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[None], axis=0).astype(np.float32)

@@ -251,14 +251,13 @@ class Database:
 
     def vectors(self, edits: Sequence[int], kind: str) -> dict[int, bytes]:
         """Return the data of edits; those that have none of this kind are left out."""
+        first = place_of(0, kind)
         found: dict[int, bytes] = {}
-        places = [place for edit in edits if (place := place_of(edit, kind)) is not None]
-        for place, edit, data in self.rows_in(
-            "SELECT rowid, edit, data FROM vectors WHERE kind = ? AND rowid IN (?)", places, (kind,)
-        ):
-            if place == place_of(edit, kind):
-                found[edit] = data
-        if missing := [edit for edit in edits if edit not in found]:
+        if first is not None:
+            sql = "SELECT rowid, edit, data FROM vectors WHERE kind = ? AND rowid IN (?)"
+            rows = self.rows_in(sql, [first + 2 * edit for edit in edits], (kind,))
+            found = {edit: data for place, edit, data in rows if place == first + 2 * edit}
+        if len(found) < len(edits) and (missing := [edit for edit in edits if edit not in found]):
             sql = "SELECT edit, data FROM vectors WHERE kind = ? AND edit IN (?)"
             found |= dict(self.rows_in(sql, missing, (kind,)))
         return found
