@@ -251,6 +251,7 @@ class _Panel:
         seen = learnt.fold_of(texts)
         count = int((seen >= 0).sum())
         final = PairClassifier(encoder, learnt)
+        self.extra["training"] = dict(learnt.facts)
         self._deciders = {-1: final}
         self.threshold = final.threshold
         if final.judge_name != FINAL:

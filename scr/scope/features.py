@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_store.edit import Edit
+from scr.scope.thesaurus import DESIGNATORS, exclude_each_other, same_given_name, same_meaning, stem
 
 Matrix = NDArray[np.float64]
 
@@ -24,7 +25,10 @@ PLACEHOLDER = "X"
 """Stands where a subject was taken out, before the text is encoded."""
 
 _WORD = re.compile(r"[^\W_]+")
-_SENTENCE_END = re.compile(r"[.!?]+[\"'”’)]*\s+|\n+")
+# "J. K. Rowling", "Dr. Weber": a full stop behind an initial or a title ends no sentence.
+_SENTENCE_END = re.compile(
+    r"(?:(?<![\s.][A-Z])(?<!^[A-Z])(?<!\b[DMS]r)(?<!\bSt)(?<!\bJr)(?<!\bMrs)(?<!\bInc)(?<!\bLtd)[.]|[!?])[.!?]*[\"'”’)]*\s+|\n+"
+)
 _UNKNOWN_WEIGHT = 9.0
 LONG_QUERY = 48
 """Words above which a text is judged in parts."""
@@ -45,6 +49,18 @@ _AUXILIARIES = frozenset(
 _WH = {"who": 1, "whom": 1, "whose": 2, "what": 3, "which": 4, "where": 5, "when": 6, "how": 7, "why": 8}
 _WH_YES_NO, _WH_MANY = 9, 10
 _ASKS_FOR = {1: 1, 5: 2, 6: 3, 10: 4}  # person, place, time, amount
+_NUMBER_WORDS = frozenset(
+    "one two three four five six seven eight nine ten eleven twelve twenty thirty hundred thousand million billion "
+    "half double first second third century noon midnight morning evening night today tomorrow yesterday monday "
+    "tuesday wednesday thursday friday saturday sunday january february march april may june july august september "
+    "october november december spring summer autumn winter daily weekly monthly yearly age era always never free "
+    "period bc ad".split()
+)
+_PERSON_WORDS = frozenset(
+    "founder author writer ceo cfo director producer president king queen wife husband spouse father mother child son "
+    "daughter brother sister owner coach manager architect designer inventor discoverer painter composer singer leader "
+    "head mayor governor chairman actor creator developer publisher editor winner captain performer".split()
+)
 _TIME_WORDS = frozenset("year date day month century time age".split())
 _PLACE_WORDS = frozenset("city country place location continent town nation state region area".split())
 
@@ -103,46 +119,16 @@ def read(text: str) -> Words:
     return Words(text, tuple(words), tuple(starts), tuple(ends), tuple(capital), tuple(sentence), tuple(first))
 
 
-@lru_cache(maxsize=65536)
-def stem(word: str) -> str:
-    """Return ``word`` without the commonest English endings.
-
-    >>> stem("founded"), stem("founder"), stem("cities"), stem("is")
-    ('found', 'found', 'city', 'is')
-    """
-    for ending, instead in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[: len(word) - len(ending)] + instead
-    return word
-
-
-_ENDINGS = (
-    ("ies", "y"),
-    ("sses", "ss"),
-    ("ating", "at"),
-    ("ation", "at"),
-    ("ators", "at"),
-    ("ator", "at"),
-    ("ated", "at"),
-    ("ates", "at"),
-    ("ate", "at"),
-    ("ing", ""),
-    ("ed", ""),
-    ("ers", ""),
-    ("er", ""),
-    ("ors", ""),
-    ("or", ""),
-    ("es", ""),
-    ("s", ""),
-    ("e", ""),
-)
-
-
 class WordWeights:
-    """How much a word says: inverse document frequency of running English, in nats; an unknown word says most."""
+    """What is known of words: how much one says (inverse document frequency of running English, in nats; an unknown
+    word says most), and how near two are in meaning (cosine of their vectors)."""
 
-    def __init__(self, weights: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, weights: Mapping[str, float] | None = None, vectors: Mapping[str, NDArray[np.float32]] | None = None
+    ) -> None:
         self._weights = dict(weights or {})
+        self._vectors = vectors or {}
+        self._near: dict[tuple[str, str], float] = {}
 
     def __call__(self, word: str) -> float:
         if word in _FUNCTION_WORDS:
@@ -151,6 +137,19 @@ class WordWeights:
 
     def total(self, words: Sequence[str]) -> float:
         return sum(map(self, words))
+
+    def near(self, one: str, other: str) -> float:
+        """In [0, 1]: 1 for forms of one word, 0 where a vector is unknown or says nothing."""
+        if stem(one) == stem(other):
+            return 1.0
+        known = self._near.get((one, other))
+        if known is None:
+            a, b = self._vectors.get(one), self._vectors.get(other)
+            known = 0.0 if a is None or b is None else max(0.0, float(a @ b))
+            if len(self._near) > 500_000:
+                self._near.clear()
+            self._near[one, other] = known
+        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +169,8 @@ class Match:
     """The subject's first content word was found."""
     tail: bool = False
     """Its last one was."""
+    loose: int = 0
+    """Found words that are another form of the subject's: a slip, a short given name, an initial."""
     extra_capitals: int = 0
     """Capitalised words that touch the found ones and belong to no subject word: "Whitney" before "Houston"."""
 
@@ -187,10 +188,9 @@ def find_subject(query: Words, subject: tuple[str, ...], weigh: WordWeights) -> 
             left, right = _touching_capitals(query, start, start + n)
             extra = left + right
             own = weigh.total(subject)
-            around = weigh.total(query.words[start - left : start]) + weigh.total(
-                query.words[start + n : start + n + right]
-            )
-            return Match(start, start + n, True, 1.0, own / (own + around), True, True, True, extra)
+            beside = (*query.words[start - left : start], *query.words[start + n : start + n + right])
+            around = sum(_foreign_weight(word, weigh) for word in beside)
+            return Match(start, start + n, True, 1.0, own / (own + around), True, True, True, 0, extra)
     partner = [_partner(word, subject) for word in query.words]  # which subject word, or -1
     hits = [i for i, p in enumerate(partner) if p >= 0 and weigh(subject[p]) > 0.5]
     if not hits:
@@ -216,16 +216,24 @@ def find_subject(query: Words, subject: tuple[str, ...], weigh: WordWeights) -> 
     left, right = _touching_capitals(query, start, end)
     inside = sum(1 for i in range(start, end) if partner[i] < 0 and query.words[i] not in _FUNCTION_WORDS)
     weight_found = sum(weigh(subject[p]) for p in found_words)
-    whole = weight_found + sum(weigh(query.words[i]) for i in range(start - left, end + right) if partner[i] < 0)
+    whole = weight_found + sum(
+        _foreign_weight(query.words[i], weigh) for i in range(start - left, end + right) if partner[i] < 0
+    )
+    coverage, precision = weight_found / total, weight_found / whole
+    if coverage < 1:
+        joined = _written_otherwise(query, subject, start, end)
+        if joined is not None:
+            return Match(*joined, False, 1.0, 1.0, True, True, True, len(found_words))
     return Match(
         start - left,
         end + right,
         False,
-        weight_found / total,
-        weight_found / whole,
+        coverage,
+        precision,
         found_words == sorted(found_words),
         content[0] in found_words,
         content[-1] in found_words,
+        sum(1 for i in range(start, end) if partner[i] >= 0 and query.words[i] != subject[partner[i]]),
         left + right + inside,
     )
 
@@ -233,11 +241,36 @@ def find_subject(query: Words, subject: tuple[str, ...], weigh: WordWeights) -> 
 def _partner(word: str, subject: tuple[str, ...]) -> int:
     if word in subject:
         return subject.index(word)
-    if len(word) >= 4 and word not in _FUNCTION_WORDS:
-        for i, other in enumerate(subject):
-            if len(other) >= 4 and _nearly(word, other):
-                return i
+    if word in _FUNCTION_WORDS:
+        return -1
+    if len(word) == 1:
+        # An initial, where the name holds no other word that begins so.
+        begin = [i for i, other in enumerate(subject) if other[0] == word and len(other) > 1]
+        return begin[0] if len(begin) == 1 and len(subject) > 1 and word.isalpha() else -1
+    for i, other in enumerate(subject):
+        if len(word) >= 4 and len(other) >= 4 and _nearly(word, other) or same_given_name(word, other):
+            return i
+        if len(other) == 1 and other.isalpha() and word[0] == other and len(subject) > 1 and i < len(subject) - 1:
+            return i
     return -1
+
+
+def _foreign_weight(word: str, weigh: WordWeights) -> float:
+    """How much a word beside a name says that it is another name: an initial or "Republic of" next to nothing."""
+    return 0.5 if len(word) == 1 or word in DESIGNATORS else weigh(word)
+
+
+def _written_otherwise(query: Words, subject: tuple[str, ...], start: int, end: int) -> tuple[int, int] | None:
+    """Words of the query that spell the subject when joined: "di Caprio" for "DiCaprio"."""
+    name = "".join(subject)
+    if len(name) < 6:
+        return None
+    for low in range(max(0, start - 2), start + 1):
+        for high in range(end, min(len(query.words), end + 2) + 1):
+            there = "".join(query.words[low:high])
+            if abs(len(there) - len(name)) <= 1 and _trigram_share(there, name) >= 0.8:
+                return low, high
+    return None
 
 
 @lru_cache(maxsize=262144)
@@ -411,8 +444,15 @@ def _wh(words: Words, low: int) -> int:
     return 0
 
 
-def _asks_for(wh: int, relation: Sequence[str]) -> int:
-    """What kind of answer a question wants: 1 person, 2 place, 3 time, 4 amount, 0 not said."""
+def _asks_for(wh: int, relation: Sequence[str], last: str, answer: str = "") -> int:
+    """What kind of answer is wanted: 1 person, 2 place, 3 time, 4 amount, 0 not said.
+
+    Args:
+        wh: the question word, see ``_wh``.
+        relation: the words without the subject's.
+        last: the last word; an unfinished sentence that ends in "by" or "in" wants what comes there.
+        answer: what came there, where it is known.
+    """
     if wh in _ASKS_FOR:
         return _ASKS_FOR[wh]
     words = set(relation)
@@ -420,7 +460,23 @@ def _asks_for(wh: int, relation: Sequence[str]) -> int:
         return 3
     if words & _PLACE_WORDS:
         return 2
+    if wh == 0 and last == "by" or wh in (0, 3, 4) and words & _PERSON_WORDS:
+        return 1
+    if wh == 0 and last in ("in", "at", "near") and answer:
+        return 3 if any(c.isdigit() for c in answer) else 2
     return 0
+
+
+def _answer_kind_differs(asks: int, edit: EditText) -> float:
+    """Whether a number is asked for and the answer holds none, or a person or place and the answer is a number."""
+    if asks == 0:
+        return 0.0
+    answer = edit.edit.target_new or edit.edit.statement
+    digits = any(c.isdigit() for c in answer)
+    if asks >= 3:
+        words = set(edit.target) if edit.target else set(read(answer).words)
+        return float(not digits and not words & _NUMBER_WORDS)
+    return float(bool(edit.edit.target_new) and digits and not any(c.isupper() for c in answer))
 
 
 NAMES: tuple[str, ...] = (
@@ -439,6 +495,13 @@ NAMES: tuple[str, ...] = (
     "query_extra_max",
     "query_extra_count",
     "statement_cover",
+    # the relation's words, one by one
+    "words_near",
+    "words_near_worst",
+    "words_near_edit",
+    "words_near_edit_worst",
+    "same_meaning",
+    "excluding",
     # the subject
     "has_subject",
     "has_prompt",
@@ -448,25 +511,22 @@ NAMES: tuple[str, ...] = (
     "subject_ordered",
     "subject_head",
     "subject_tail",
+    "subject_loose",
     "subject_extra_capitals",
     "subject_trigrams",
+    "cos_subject",
     "subject_words",
     "subject_weight",
-    "subject_in_prompt",
     # what else is said
     "foreign_capitals",
     "foreign_numbers",
     "numbers_missing",
     "negation_differs",
     "target_in_query",
-    "query_wh",
-    "edit_wh",
+    "yes_no",
     "asks_same",
     "asks_other",
-    "query_words",
-    "clause_words",
-    "words_before_clause",
-    "prompt_words",
+    "answer_kind_differs",
     "ends_with_question",
     "lower_case",
     # against the rivals
@@ -490,6 +550,9 @@ class Pair:
     query: Words
     edit: EditText
     match: Match
+    start: int
+    end: int
+    """Words [start, end) are the name that stands there: the match and the capitalised words that touch it."""
     low: int
     high: int
     """Words [low, high) are the clause that holds the subject."""
@@ -498,27 +561,39 @@ class Pair:
     """The clause with the subject taken out."""
     crop: str
     """The same, cut to as many words before the subject as the prompt has."""
+    name_asked: str = ""
+    """What stands in the subject's place, where it is not the subject word for word."""
+    name_stated: str = ""
+    """The name it is likened to."""
 
 
 def pair_up(query_text: str, edit: Edit, weigh: WordWeights) -> Pair:
     """Find the edit's subject in the query and name the texts whose vectors are compared."""
     query, ready = read(query_text), read_edit(edit)
     match = _NOWHERE
+    likened: tuple[str, ...] = ()
     for name in ready.subjects:
         found = find_subject(query, name, weigh)
         if (found.exact, found.coverage * found.precision) > (match.exact, match.coverage * match.precision):
-            match = found
+            match, likened = found, name
     low, high = _clause(query, match)
-    if match.end == match.start:
-        clause = _between(query, low, high)
-        return Pair(query, ready, match, low, high, clause, clause, clause)
     clause = _between(query, low, high)
-    relation = without(query, match.start, match.end, low, high)
+    if match.end == match.start:
+        return Pair(query, ready, match, 0, 0, low, high, clause, clause, clause)
+    start, end = match.start, match.end
+    if match.exact and match.extra_capitals:
+        left, right = _touching_capitals(query, start, end)
+        start, end = start - left, end + right
+    asked = stated = ""
+    if not match.exact or match.extra_capitals:
+        asked = query.text[query.starts[start] : query.ends[end - 1]]
+        stated = " ".join(likened).title()
+    relation = without(query, start, end, low, high)
     crop_from = low
-    if ready.before_subject >= 0 and match.start - low > ready.before_subject + 4:
-        crop_from = match.start - ready.before_subject
-    crop = relation if crop_from == low else without(query, match.start, match.end, crop_from, high)
-    return Pair(query, ready, match, low, high, clause, relation, crop)
+    if ready.before_subject >= 0 and start - low > ready.before_subject + 4:
+        crop_from = start - ready.before_subject
+    crop = relation if crop_from == low else without(query, start, end, crop_from, high)
+    return Pair(query, ready, match, start, end, low, high, clause, relation, crop, asked, stated)
 
 
 def _clause(query: Words, match: Match) -> tuple[int, int]:
@@ -564,8 +639,8 @@ def evidence(
 
     Args:
         pairs: one for each candidate.
-        cosines: shape (candidates, 5): query with statement, query with prompt, clause with prompt, relation with
-            relation, crop with relation; NaN where there is no such text.
+        cosines: shape (candidates, 6): query with statement, query with prompt, clause with prompt, relation with
+            relation, crop with relation, name with subject; NaN where there is no such text.
         weigh: how much each word says.
     """
     rows = np.array([_alone(p, c, weigh) for p, c in zip(pairs, cosines, strict=True)], np.float64)
@@ -578,7 +653,7 @@ def _alone(pair: Pair, cosines: NDArray[np.float64], weigh: WordWeights) -> list
     query, ready, match = pair.query, pair.edit, pair.match
     nan = float("nan")
     clause_words = query.words[pair.low : pair.high]
-    inside = range(match.start, match.end)
+    inside = range(pair.start, pair.end)
     relation = [query.words[i] for i in range(pair.low, pair.high) if i not in inside]
     content_query = {stem(w): w for w in relation if w not in _FUNCTION_WORDS}
     content_edit = {stem(w): w for w in ready.relation_words if w not in _FUNCTION_WORDS}
@@ -617,7 +692,10 @@ def _alone(pair: Pair, cosines: NDArray[np.float64], weigh: WordWeights) -> list
         else nan
     )
     wh = _wh(query, pair.low)
-    asks, asked = _asks_for(wh, relation), _asks_for(ready.wh, ready.relation_words)
+    asks = _asks_for(wh, relation, clause_words[-1] if clause_words else "")
+    asked = _asks_for(
+        ready.wh, ready.relation_words, ready.prompt.words[-1] if ready.prompt.words else "", ready.edit.target_new
+    )
     total = w_shared + sum(missing) + sum(extra)
     return [
         float(cosines[0]),
@@ -633,6 +711,7 @@ def _alone(pair: Pair, cosines: NDArray[np.float64], weigh: WordWeights) -> list
         max(extra, default=0.0),
         float(len(extra)),
         sum(cover) / max(sum(cover) + sum(extra_far), 1e-9) if content_query else 1.0,
+        *_word_by_word(content_query, content_edit, target, weigh),
         float(bool(subject)),
         float(bool(ready.edit.prompt)),
         float(match.exact) if subject else nan,
@@ -641,24 +720,21 @@ def _alone(pair: Pair, cosines: NDArray[np.float64], weigh: WordWeights) -> list
         float(match.ordered) if subject else nan,
         float(match.head) if subject else nan,
         float(match.tail) if subject else nan,
+        float(match.loose) if subject else nan,
         float(match.extra_capitals) if subject else nan,
         trigrams,
+        float(cosines[5]),
         float(len(subject)) if subject else nan,
         weigh.total(subject) if subject else nan,
-        float(ready.before_subject) if subject else nan,
         float(len(foreign)),
         float(len(query_numbers - edit_numbers)),
         float(len(asked_numbers - set(query.words))),
         float(bool(_NEGATIONS & set(clause_words)) != bool(_NEGATIONS & set(ready.prompt.words))),
         target_share,
-        float(wh),
-        float(ready.wh),
+        float(wh == _WH_YES_NO),
         float(asks == asked != 0),
         float(asks != asked and asks != 0 and asked != 0),
-        float(len(query.words)),
-        float(len(clause_words)),
-        float(pair.low),
-        float(len(ready.prompt.words)),
+        _answer_kind_differs(asks, ready),
         float(query.text.rstrip().endswith("?")),
         float(not any(c.isupper() for c in query.text)),
         nan,
@@ -671,28 +747,62 @@ def _alone(pair: Pair, cosines: NDArray[np.float64], weigh: WordWeights) -> list
     ]
 
 
+def _word_by_word(
+    asked: Mapping[str, str], stated: Mapping[str, str], target: set[str], weigh: WordWeights
+) -> list[float]:
+    """How near the words of the two relations come, by stem → word; the answer's own words are left aside."""
+    asked = {s: w for s, w in asked.items() if s not in target}
+    own = {s: w for s, w in stated.items() if s not in target} or stated
+    near = {(a, b): weigh.near(asked[a], own[b]) for a in asked for b in own}
+    for a, b in near:
+        if same_meaning(a, b):
+            near[a, b] = max(near[a, b], 0.9)
+    best = {a: max((near[a, b] for b in own), default=0.0) for a in asked}
+    best_edit = {b: max((near[a, b] for a in asked), default=0.0) for b in own}
+    only_asked = [a for a in asked if a not in stated]
+    only_stated = [b for b in own if b not in asked]
+    excluding = sum(
+        any(exclude_each_other(a, b) for b in only_stated) and not any(same_meaning(a, b) for b in stated)
+        for a in only_asked
+    )
+    same = sum(best[a] >= 0.9 for a in asked)
+
+    def mean(values: Mapping[str, float], words: Mapping[str, str]) -> float:
+        total = sum(weigh(words[s]) for s in values)
+        return sum(v * weigh(words[s]) for s, v in values.items()) / total if total else float("nan")
+
+    return [
+        mean(best, asked),
+        max(((1 - v) * weigh(asked[s]) for s, v in best.items()), default=0.0),
+        mean(best_edit, own),
+        max(((1 - v) * weigh(own[s]) for s, v in best_edit.items()), default=0.0),
+        float(same),
+        float(excluding),
+    ]
+
+
 def _against_rivals(rows: Matrix, pairs: Sequence[Pair]) -> None:
     """Fill the ``rival_…`` columns: own value less the best other candidate's; a lone candidate has no rival (NaN)."""
-    c = COLUMN
-    coverage = np.nan_to_num(rows[:, c["subject_coverage"]]) * np.nan_to_num(rows[:, c["subject_precision"]], nan=1.0)
-    blend = np.nan_to_num(rows[:, c["cos_relation_best"]]) + coverage
+
+    def known(name: str, unknown: float) -> list[float]:
+        return [unknown if v != v else v for v in rows[:, COLUMN[name]].tolist()]
+
+    coverage = [a * b for a, b in zip(known("subject_coverage", 0.0), known("subject_precision", 1.0), strict=True)]
+    blend = [a + b for a, b in zip(known("cos_relation_best", 0.0), coverage, strict=True)]
     compared = {
-        "rival_cos_statement": rows[:, c["cos_statement"]],
-        "rival_cos_prompt": rows[:, c["cos_prompt"]],
-        "rival_cos_relation": rows[:, c["cos_relation_best"]],
+        "rival_cos_statement": known("cos_statement", -1.0),
+        "rival_cos_prompt": known("cos_prompt", -1.0),
+        "rival_cos_relation": known("cos_relation_best", -1.0),
         "rival_coverage": coverage,
         "rival_blend": blend,
-        "rival_trigrams": rows[:, c["subject_trigrams"]],
+        "rival_trigrams": known("subject_trigrams", -1.0),
     }
-    if len(rows) > 1:
+    if len(pairs) > 1:
         for name, values in compared.items():
-            known = np.nan_to_num(values, nan=-1.0)
-            order = np.sort(known)
-            best_other = np.where(known == order[-1], order[-2], order[-1])
-            rows[:, c[name]] = known - best_other
+            *_, second, first = sorted(values)
+            rows[:, COLUMN[name]] = [v - (second if v == first else first) for v in values]
     subjects = [p.edit.subjects[0] if p.edit.subjects else None for p in pairs]
-    for i, subject in enumerate(subjects):
-        rows[i, c["same_subject_rivals"]] = sum(s == subject for s in subjects) - 1.0 if subject else 0.0
+    rows[:, COLUMN["same_subject_rivals"]] = [subjects.count(s) - 1.0 if s else 0.0 for s in subjects]
 
 
 @lru_cache(maxsize=65536)

@@ -167,15 +167,21 @@ class EvidenceGatherer:
     def _rows(
         self, text: str, pairs: Sequence[Pair], scores: Sequence[tuple[float, float]], keys: dict[str, Keys]
     ) -> Matrix:
-        cosines = np.full((len(pairs), 5), np.nan)
+        cosines = np.full((len(pairs), 6), np.nan)
         for row, (pair, (statement, prompt)) in enumerate(zip(pairs, scores, strict=True)):
-            edit_relation = keys[pair.edit.relation]
             cosines[row, 0] = statement
             cosines[row, 1] = prompt
+            whole = pair.clause == text
             if pair.edit.edit.prompt:
-                cosines[row, 2] = prompt if pair.clause == text else keys[pair.clause] @ keys[pair.edit.prompt.text]
-            cosines[row, 3] = keys[pair.relation] @ edit_relation
-            cosines[row, 4] = cosines[row, 3] if pair.crop == pair.relation else keys[pair.crop] @ edit_relation
+                cosines[row, 2] = prompt if whole else keys[pair.clause] @ keys[pair.edit.prompt.text]
+            if not pair.edit.subjects:
+                stated = prompt if pair.edit.edit.prompt else statement
+                cosines[row, 3:5] = stated if whole else keys[pair.clause] @ keys[pair.edit.relation]
+            elif pair.end > pair.start:
+                edit_relation = keys[pair.edit.relation]
+                cosines[row, 3] = keys[pair.relation] @ edit_relation
+                cosines[row, 4] = cosines[row, 3] if pair.crop == pair.relation else keys[pair.crop] @ edit_relation
+                cosines[row, 5] = keys[pair.name_asked] @ keys[pair.name_stated] if pair.name_asked else 1.0
         return evidence(pairs, cosines, self._weigh)
 
     def _keys(self, pairs: Sequence[Pair]) -> dict[str, Keys]:
@@ -183,11 +189,15 @@ class EvidenceGatherer:
         asked: dict[str, None] = {}
         of_edits: dict[str, None] = {}
         for pair in pairs:
-            asked[pair.relation] = asked[pair.crop] = None
-            of_edits[pair.edit.relation] = None
-            if pair.clause != pair.query.text and pair.edit.edit.prompt:
+            if pair.end > pair.start:
+                asked[pair.relation] = asked[pair.crop] = None
+                of_edits[pair.edit.relation] = None
+                if pair.name_asked:
+                    asked[pair.name_asked] = None
+                    of_edits[pair.name_stated] = None
+            if pair.clause != pair.query.text and (pair.edit.edit.prompt or not pair.edit.subjects):
                 asked[pair.clause] = None
-                of_edits[pair.edit.prompt.text] = None
+                of_edits[pair.edit.prompt.text if pair.edit.edit.prompt else pair.edit.relation] = None
         return self._remember(list(of_edits), list(asked))
 
     def _remember(self, of_edits: Sequence[str], asked: Sequence[str] = ()) -> dict[str, Keys]:

@@ -1,8 +1,9 @@
-"""How are the pair classifier's weights made? ``python -m scr.scope.train --data DIR [--out FILE]``.
+"""How are the pair classifier's weights made? ``python -m scr.scope.train --data DIR [--out FILE] [--cache DIR]``.
 
 Rows: every query of every corpus against the candidates that recall gives it. Folds: five, by connected subjects (same
 subject or near-duplicate statement in one fold), so that what is measured was never trained on. Calibration and
-threshold come from the left-out predictions. Needs scikit-learn, which comes with sentence-transformers.
+threshold of a fold's judge come from the predictions left out in the other folds, those of the final judge from all.
+The same data, seed and versions give the same file. Needs scikit-learn, which comes with sentence-transformers.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from memory_store.identity import names_of, spans_of
 from memory_store.store import LONGEST_MENTION, EditStore
 from scr.encoder import load_encoder
 from scr.protocols import Encoder, Keys
-from scr.scope.features import COLUMN, DENSE, read, read_edit
+from scr.scope.features import COLUMN, DENSE, NAMES, read, read_edit
 from scr.scope.pair import EvidenceGatherer
 from scr.scope.recall import recall
 from scr.scope.training_data import IN_KINDS, OUT_KINDS, Corpus, Query, all_corpora, kept_back_subjects, key_of, rows_of
@@ -37,7 +38,26 @@ from scr.scope.weights import FINAL, LEXICAL, SHIPPED, Judge, Weights, query_has
 _log = logging.getLogger("scr.scope.train")
 
 FOLDS = 5
-FAMILIES = ("counterfact", "wiki_counterfact", "halluedit", "qaedit", "zsre", "gsm8k", "me_ppl")
+FAMILIES = ("counterfact", "wiki_counterfact", "halluedit", "qaedit", "zsre")
+_THRESHOLDS = tuple(round(0.3 + 0.025 * n, 3) for n in range(17))
+_NO_WORSE = 0.001
+"""Of thresholds whose harmonic means differ by less, the one nearest to one half is taken."""
+MORE = (
+    "cos_statement cos_prompt cos_clause_prompt cos_relation cos_relation_crop cos_relation_best relation_overlap "
+    "statement_cover words_near words_near_edit same_meaning subject_exact subject_coverage subject_precision "
+    "subject_ordered subject_trigrams cos_subject asks_same rival_cos_statement rival_cos_prompt rival_cos_relation "
+    "rival_coverage rival_blend rival_trigrams"
+).split()
+"""Evidence of which more never makes an edit less probable."""
+LESS = (
+    "relation_missing relation_missing_max query_extra query_extra_max query_extra_count words_near_worst "
+    "words_near_edit_worst excluding subject_extra_capitals foreign_capitals foreign_numbers numbers_missing "
+    "negation_differs asks_other answer_kind_differs"
+).split()
+"""Evidence of which more never makes it more probable. What is learnt so carries over to wordings never seen."""
+_WORD_DIMENSIONS = 48
+_TREES = 80
+"""In each of the two ensembles."""
 _NEAR_DUPLICATE = 0.95
 _SAME_QUESTION = 0.7
 """Two prompts of one subject whose relations are this near ask the same: neither is trained on as wrong."""
@@ -70,47 +90,72 @@ def word_weights(folder: Path) -> dict[str, float]:
     texts += [r["question"] for r in rows_of(folder / "probe_gsm8k_test.jsonl")]
     texts += [r["goal"] for r in rows_of(folder / "probe_piqa_valid.jsonl")]
     seen = Counter(word for text in texts for word in set(read(text).words))
-    return {w: round(float(np.log(len(texts) / n)), 3) for w, n in sorted(seen.items()) if n >= 8 and w.isalpha()}
+    return {w: round(float(np.log(len(texts) / n)), 3) for w, n in sorted(seen.items()) if n >= 4 and w.isalpha()}
 
 
-def tabulate(corpora: Sequence[Corpus], encoder: Encoder, weights: Weights) -> Table:
-    """Put each corpus into a memory of its own, recall, and gather the evidence."""
-    evidence, label, query, candidate, ignore = [], [], [], [], []
+def word_vectors(words: Sequence[str], encoder: Encoder) -> NDArray[np.int8]:
+    """Directions of the words' keys within the 48 dimensions in which they differ most; shape (words, 48)."""
+    keys = encoder.encode(words).astype(np.float64)
+    keys -= keys.mean(0)
+    _, axes = np.linalg.eigh(keys.T @ keys)
+    axes = axes[:, ::-1][:, :_WORD_DIMENSIONS]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
+    short = keys @ axes
+    return np.round(127 * short / np.abs(short).max(1, keepdims=True)).astype(np.int8)
+
+
+@dataclass
+class _Gathered:
+    """Evidence on the queries of one corpus."""
+
+    rows: NDArray[np.float32]
+    count: NDArray[np.int32]
+    """Rows of each query."""
+    candidate: list[str]
+    """edit_id of each row."""
+    recalled: NDArray[np.bool_]
+    """Of each query: no edit governs it, or one that does is among its candidates."""
+
+
+def tabulate(
+    corpora: Sequence[Corpus], encoder: RememberingEncoder, weights: Weights, cache: Path | None = None
+) -> Table:
+    """Put each corpus into a memory of its own, recall, and gather the evidence; ``cache`` keeps it."""
+    parts: list[_Gathered] = []
     queries: list[Query] = []
     names: list[str] = []
-    recalled: list[bool] = []
+    ignore: list[bool] = []
     groups = _Groups()
     about: list[str] = []
+    by_origin: dict[str, list[Corpus]] = defaultdict(list)
     for corpus in corpora:
-        gather = EvidenceGatherer(encoder, weights)
-        memory = cast(EditStore, BulkMemory(corpus.edits, encoder))
-        relations = {e.edit_id: read_edit(e) for e in corpus.edits}
-        relation_key = dict(zip(relations, encoder.encode([r.relation for r in relations.values()]), strict=True))
-        subject_of = {e.edit_id: key_of(e.subject) or f"fact {e.statement}" for e in corpus.edits}
-        _join_near_duplicates(corpus, encoder, subject_of, groups)
-        for start in range(0, len(corpus.queries), 512):
-            batch = corpus.queries[start : start + 512]
-            texts = [q.text for q in batch]
-            found = recall(memory, encoder, texts)
-            for q, cands, (rows, owners) in zip(batch, found, gather(texts, found), strict=True):
-                number = len(queries)
+        by_origin[corpus.origin].append(corpus)
+    for origin, mine in by_origin.items():
+        # A key differs by float noise with the texts it was encoded among: forgetting before and after makes the same
+        # table, whatever was read from the cache.
+        encoder.forget()
+        gathered = _gather(mine, encoder, weights, cache)
+        encoder.forget()
+        for corpus, part in zip(mine, gathered, strict=True):
+            parts.append(part)
+            relations = {e.edit_id: read_edit(e).relation for e in corpus.edits}
+            relation_key = dict(zip(relations, encoder.encode(list(relations.values())), strict=True))
+            subject_of = {e.edit_id: key_of(e.subject) or f"fact {e.statement}" for e in corpus.edits}
+            _join_near_duplicates(corpus, encoder, subject_of, groups)
+            first = 0
+            for q, count in zip(corpus.queries, part.count.tolist(), strict=True):
+                ids, rows = part.candidate[first : first + count], part.rows[first : first + count]
+                first += count
                 queries.append(q)
                 names.append(corpus.name)
-                ids = [cands[o].edit.edit_id for o in owners]
-                right = [i in q.edit_ids for i in ids]
-                evidence.append(rows.astype(np.float32))
-                label += right
-                query += [number] * len(ids)
-                candidate += ids
                 golds = [relation_key[g] for g in q.edit_ids]
                 gold_subjects = {subject_of[g] for g in q.edit_ids}
                 ignore += [
-                    not r
+                    i not in q.edit_ids
                     and subject_of[i] in gold_subjects
                     and any(float(relation_key[i] @ g) >= _SAME_QUESTION for g in golds)
-                    for i, r in zip(ids, right, strict=True)
+                    for i in ids
                 ]
-                recalled.append(not q.edit_ids or any(c.edit.edit_id in q.edit_ids for c in cands))
                 if q.about:
                     about.append(key_of(q.about))
                 elif ids:
@@ -121,21 +166,93 @@ def tabulate(corpora: Sequence[Corpus], encoder: Encoder, weights: Weights) -> T
                 groups.join(about[-1], f"text {q.text}")
                 for g in gold_subjects:
                     groups.join(about[-1], g)
-        if len(corpus.edits) < 100:
-            continue
-        _log.info(
-            "%s: %d edits, %d queries, %d rows so far", corpus.name, len(corpus.edits), len(corpus.queries), len(label)
-        )
+        _log.info("%s: %d memories, %d queries so far", origin, len(mine), len(queries))
+    query = np.repeat(np.arange(len(queries)), np.concatenate([part.count for part in parts])).astype(np.int32)
+    candidate = [edit_id for part in parts for edit_id in part.candidate]
     return Table(
-        np.concatenate(evidence),
-        np.array(label),
-        np.array(query, np.int32),
+        np.concatenate([part.rows for part in parts]),
+        np.array([i in queries[q].edit_ids for i, q in zip(candidate, query.tolist(), strict=True)]),
+        query,
         candidate,
         np.array(ignore),
         queries,
         names,
         np.array([groups.number(a) for a in about], np.int32),
-        np.array(recalled),
+        np.concatenate([part.recalled for part in parts]),
+    )
+
+
+def _gather(corpora: Sequence[Corpus], encoder: Encoder, weights: Weights, cache: Path | None) -> list[_Gathered]:
+    file = None
+    if cache is not None:
+        cache.mkdir(parents=True, exist_ok=True)
+        file = cache / f"evidence-{_digest(corpora, encoder, weights)}.npz"
+        if file.is_file():
+            return _read_gathered(file, len(corpora))
+    gathered = [_gather_one(corpus, encoder, weights) for corpus in corpora]
+    if file is not None:
+        arrays: dict[str, Any] = {}
+        for number, part in enumerate(gathered):
+            arrays |= {
+                f"{number}.rows": part.rows,
+                f"{number}.count": part.count,
+                f"{number}.recalled": part.recalled,
+                f"{number}.candidate": np.frombuffer("\n".join(part.candidate).encode(), np.uint8),
+            }
+        aside = file.with_suffix(".part.npz")
+        np.savez(aside, **arrays)
+        aside.replace(file)
+    return gathered
+
+
+def _read_gathered(file: Path, count: int) -> list[_Gathered]:
+    with np.load(file) as arrays:
+        return [
+            _Gathered(
+                arrays[f"{n}.rows"],
+                arrays[f"{n}.count"],
+                arrays[f"{n}.candidate"].tobytes().decode().split("\n") if len(arrays[f"{n}.rows"]) else [],
+                arrays[f"{n}.recalled"],
+            )
+            for n in range(count)
+        ]
+
+
+def _digest(corpora: Sequence[Corpus], encoder: Encoder, weights: Weights) -> str:
+    """Of all that the evidence depends on: texts, encoder, word weights and the code that gathers it."""
+    digest = hashlib.sha256(encoder.fingerprint.encode())
+    for name in ("features", "thesaurus", "pair", "recall"):
+        digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
+    digest.update(json.dumps(weights.word_weights).encode() + weights.word_vectors.tobytes())
+    for corpus in corpora:
+        for e in corpus.edits:
+            digest.update(repr((e.edit_id, e.statement, e.prompt, e.subject, e.target_new, e.aliases)).encode())
+        for q in corpus.queries:
+            digest.update(repr((q.text, sorted(q.edit_ids))).encode())
+    return digest.hexdigest()[:20]
+
+
+def _gather_one(corpus: Corpus, encoder: Encoder, weights: Weights) -> _Gathered:
+    gather = EvidenceGatherer(encoder, weights)
+    memory = cast(EditStore, BulkMemory(corpus.edits, encoder))
+    evidence: list[NDArray[np.float32]] = []
+    candidate: list[str] = []
+    recalled: list[bool] = []
+    for start in range(0, len(corpus.queries), 512):
+        batch = corpus.queries[start : start + 512]
+        texts = [q.text for q in batch]
+        found = recall(memory, encoder, texts)
+        for q, cands, (rows, owners) in zip(batch, found, gather(texts, found), strict=True):
+            evidence.append(rows.astype(np.float32))
+            candidate += [cands[o].edit.edit_id for o in owners]
+            recalled.append(not q.edit_ids or any(c.edit.edit_id in q.edit_ids for c in cands))
+        if start and start % 4096 == 0:
+            _log.info("    %s: %d of %d queries", corpus.name, start, len(corpus.queries))
+    return _Gathered(
+        np.concatenate(evidence) if evidence else np.zeros((0, len(NAMES)), np.float32),
+        np.array([len(rows) for rows in evidence], np.int32),
+        candidate,
+        np.array(recalled, bool),
     )
 
 
@@ -251,24 +368,36 @@ def query_weights(queries: Sequence[Query]) -> NDArray[np.float64]:
 def grow(
     table: Table, rows: NDArray[np.bool_], row_weight: NDArray[np.float64], *, seed: int, dense: bool = True
 ) -> Trees:
-    """Boost trees on the chosen rows."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    """Boost trees on the chosen rows: the mean of an ensemble that is free and one that is bound by MORE and LESS.
 
+    The free one fits what it has seen better, the bound one what it has not.
+    """
     evidence = table.evidence[rows].astype(np.float64)
     if not dense:
         evidence[:, [COLUMN[n] for n in DENSE]] = 0.0
-    unknown = np.isnan(evidence).all(0)
-    evidence[:, unknown] = 0.0  # the library cannot bin a column without values
+    label, weight = table.label[rows], row_weight[rows]
+    return Trees.mean([boosted(evidence, label, weight, bound=bound, seed=seed) for bound in (False, True)])
+
+
+def boosted(
+    evidence: NDArray[np.float64], label: NDArray[np.bool_], weight: NDArray[np.float64], *, bound: bool, seed: int
+) -> Trees:
+    """Boost trees; ``bound``: by MORE and LESS."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    # The library cannot bin a column without values.
+    evidence = np.where(np.isnan(evidence).all(0), 0.0, evidence)
     model = HistGradientBoostingClassifier(
-        max_iter=200,
-        learning_rate=0.1,
+        max_iter=_TREES,
+        learning_rate=0.15,
         max_leaf_nodes=24,
         min_samples_leaf=40,
         l2_regularization=5.0,
         early_stopping=False,
+        monotonic_cst=[int(n in MORE) - int(n in LESS) if bound else 0 for n in NAMES],
         random_state=seed,
     )
-    model.fit(evidence, table.label[rows], sample_weight=row_weight[rows])
+    model.fit(evidence, label, sample_weight=weight)
     return Trees.from_sklearn(model)
 
 
@@ -335,12 +464,14 @@ def figures(
     return Figures(float(2 * inside * outside / (inside + outside)), kinds, dict(by_family))
 
 
-def train(folder: Path, encoder: RememberingEncoder, *, seed: int = 0, families: bool = True) -> Weights:
+def train(
+    folder: Path, encoder: RememberingEncoder, *, seed: int = 0, families: bool = True, cache: Path | None = None
+) -> Weights:
     """Make the weights; the log has the cross-fitted and the left-out figures."""
     started = time.monotonic()
-    blank = Weights({}, word_weights(folder), encoder.fingerprint)
-    table = tabulate(all_corpora(folder, seed=seed), encoder, blank)
-    encoder.save()
+    words = word_weights(folder)
+    blank = Weights({}, words, encoder.fingerprint, word_vectors=word_vectors(sorted(words), encoder))
+    table = tabulate(all_corpora(folder, seed=seed), encoder, blank, cache)
     _log.info("evidence gathered after %.0f s: %d rows", time.monotonic() - started, len(table.label))
     return fit(table, blank, folder, seed=seed, families=families)
 
@@ -357,11 +488,11 @@ def fit(table: Table, blank: Weights, folder: Path, *, seed: int = 0, families: 
     )
     weight_of_query = query_weights(queries)
     row_weight = weight_of_query[table.query]
-    # Most candidates are far away and teach nothing more: a quarter of those is enough.
+    # Most candidates are far away and teach nothing more: a tenth of those is enough.
     rng = np.random.default_rng(seed)
     near = np.nan_to_num(table.evidence[:, COLUMN["subject_coverage"]], nan=1.0) > 0.3
     near |= np.nan_to_num(table.evidence[:, COLUMN["cos_statement"]]) > 0.5
-    used = (near | table.label | (rng.random(len(near)) < 0.25)) & ~table.ignore & allowed[table.query]
+    used = (near | table.label | (rng.random(len(near)) < 0.1)) & ~table.ignore & allowed[table.query]
     _log.info("%d of %d queries may be trained on; %d rows", allowed.sum(), len(allowed), used.sum())
     fold_of_row = fold[table.query]
     family = [set(q.family.split("+")) for q in queries]
@@ -392,9 +523,21 @@ def fit(table: Table, blank: Weights, folder: Path, *, seed: int = 0, families: 
     _log.info("cross-fitted by subject: %s", cross)
     for name, kinds in cross.by_family.items():
         _log.info("    %-18s %s", name, kinds)
+    measured = calibration(table, probability, given)
+    _log.info("calibration: %s", measured)
+    counted = np.isin([q.kind for q in queries], (*IN_KINDS, *OUT_KINDS))
+    for origin in ("everyday", "small-everyday", "pocket", "small-pocket"):
+        mine = np.array([name.startswith(origin) for name in table.corpus]) & counted
+        if mine.any():
+            _log.info("%s, cross-fitted: %s", origin, figures(table, probability, threshold, mine))
     judges[FINAL] = _judge(
         grow(table, used, row_weight, seed=seed), table, margins, np.ones(len(margins), bool), kind_weight, given
     )
+    learnt = margins_of(judges[FINAL].trees, table, given[table.query])
+    seen_rows = np.zeros(len(margins))
+    seen_rows[given[table.query]] = judges[FINAL].probability(learnt)
+    on_training = figures(table, seen_rows, judges[FINAL].threshold, given)
+    _log.info("on the rows it was trained on: %s", on_training)
     out = fold_of_row < 2
     lexical = np.full(len(margins), -np.inf)
     lexical[out] = margins_of(grow(table, used & ~out, row_weight, seed=seed, dense=False), table, out, dense=False)
@@ -403,22 +546,26 @@ def fit(table: Table, blank: Weights, folder: Path, *, seed: int = 0, families: 
     )
     p = np.where(out, judges[LEXICAL].probability(lexical), 0)
     _log.info("without keys, left-out folds: %s", figures(table, p, judges[LEXICAL].threshold, given & (fold < 2)))
-    facts: dict[str, Any] = {"seed": seed, "folds": FOLDS, "cross_fitted": {"hm": cross.hm, "kinds": cross.kinds}}
+    facts: dict[str, Any] = {
+        "seed": seed,
+        "folds": FOLDS,
+        "cross_fitted": {"hm": cross.hm, "kinds": cross.kinds},
+        "on_training_rows": {"hm": on_training.hm, "kinds": on_training.kinds},
+        "calibration": measured,
+    }
     if families:
         left_out = np.zeros(len(table.label))
+        of_families = np.array([bool(f & set(FAMILIES)) for f in family]) & given
         for name in FAMILIES:
-            mine = np.array([name in f for f in family])[table.query]
-            if name == "me_ppl":
-                continue
-            if name == "gsm8k":
-                mine |= np.array(["me_ppl" in f for f in family])[table.query]
-            left_out[mine] = margins_of(grow(table, used & ~mine, row_weight, seed=seed), table, mine)
+            without = np.array([name in f for f in family])[table.query]
+            asked = without & of_families[table.query]
+            left_out[asked] = margins_of(grow(table, used & ~without, row_weight, seed=seed), table, asked)
             _log.info("family %s left out", name)
         p = judges[FINAL].probability(left_out)
         for limit in sorted({round(judges[FINAL].threshold, 3), 0.3, 0.4, 0.5, 0.6}):
-            _log.info("families left out, threshold %.3f: %s", limit, figures(table, p, limit, given))
-        held = figures(table, p, judges[FINAL].threshold, given)
-        facts["families_left_out"] = {"hm": held.hm, "kinds": held.kinds}
+            _log.info("families left out, threshold %.3f: %s", limit, figures(table, p, limit, of_families))
+        held = figures(table, p, judges[FINAL].threshold, of_families)
+        facts["families_left_out"] = {"hm": held.hm, "kinds": held.kinds, "families": held.by_family}
         for name, kinds in held.by_family.items():
             _log.info("    %-18s %s", name, kinds)
     facts["recalled"] = {
@@ -427,7 +574,15 @@ def fit(table: Table, blank: Weights, folder: Path, *, seed: int = 0, families: 
     _log.info("recalled: %s", facts["recalled"])
     hashes = np.array([query_hash(q.text) for q in queries], np.uint64)
     order = np.unique(hashes, return_index=True)[1]
-    return Weights(judges, blank.word_weights, blank.encoder, facts, hashes[order], fold[order].astype(np.uint8))
+    return Weights(
+        judges,
+        blank.word_weights,
+        blank.encoder,
+        facts,
+        hashes[order],
+        fold[order].astype(np.uint8),
+        blank.word_vectors,
+    )
 
 
 def _judge(
@@ -438,13 +593,40 @@ def _judge(
     weight: NDArray[np.float64],
     tuned_on: NDArray[np.bool_],
 ) -> Judge:
-    """Calibrate and set the threshold on left-out margins of the given rows and queries."""
+    """Calibrate on left-out margins of the given rows and choose the threshold on the queries ``tuned_on``."""
     sure = rows & ~table.ignore & (weight > 0)
     x, y = calibrated(margins[sure], table.label[sure], weight[sure])
     p = np.interp(np.where(rows, margins, -1e9), x, y)
-    best = max((round(figures(table, p, t, tuned_on).hm, 4), -abs(t - 0.5), t) for t in np.arange(0.2, 0.81, 0.05))
-    _log.info("threshold %.2f, HM %.4f where it was chosen", best[2], best[0])
-    return Judge(trees, x, y, float(round(best[2], 2)))
+    hm = {t: figures(table, p, t, tuned_on).hm for t in _THRESHOLDS}
+    best = max(hm.values())
+    threshold = min((t for t in hm if hm[t] >= best - _NO_WORSE), key=lambda t: (abs(t - 0.5), t))
+    _log.info("threshold %.3f, HM %.4f where it was chosen; the best there %.4f", threshold, hm[threshold], best)
+    return Judge(trees, x, y, threshold)
+
+
+def calibration(
+    table: Table, probability: NDArray[np.float64], chosen: NDArray[np.bool_], bins: int = 15
+) -> dict[str, float]:
+    """How far each query's highest probability is from how often its candidate is right, every kind weighing the same.
+
+    Returns:
+        ``adaptive_error``, the mean over bins of equal weight of |mean probability - share right|, and ``brier``.
+    """
+    order = np.lexsort((-probability, table.query))
+    order = order[chosen[table.query[order]]]
+    top = order[np.r_[True, np.diff(table.query[order]) != 0]]
+    kinds = np.array([table.queries[q].kind for q in table.query[top]])
+    sizes = Counter(kinds.tolist())
+    weight = np.array([1 / (len(sizes) * sizes[k]) for k in kinds])
+    p, y = probability[top], table.label[top].astype(float)
+    rank = np.argsort(p, kind="stable")
+    of_bin = np.minimum((np.cumsum(weight[rank]) * bins).astype(int), bins - 1)
+    error = 0.0
+    for b in range(bins):
+        at = rank[of_bin == b]
+        if len(at):
+            error += float(abs(np.sum(weight[at] * (p[at] - y[at]))))
+    return {"adaptive_error": error, "brier": float(np.sum(weight * (p - y) ** 2))}
 
 
 def _equal_kinds(table: Table, weight_of_query: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -468,13 +650,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m scr.scope.train", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with the benchmark files")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="weights file to write")
-    parser.add_argument("--remember", type=Path, metavar="FILE", help="keep keys of texts here, for the next training")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="keep gathered evidence here, for the next training")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-families", action="store_true", help="skip the figures with a family left out")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    encoder = RememberingEncoder(load_encoder(), given.remember)
-    weights = train(given.data, encoder, seed=given.seed, families=not given.no_families)
+    encoder = RememberingEncoder(load_encoder())
+    weights = train(given.data, encoder, seed=given.seed, families=not given.no_families, cache=given.cache)
     weights.save(given.out)
     digest = hashlib.sha256(given.out.read_bytes()).hexdigest()
     _log.info("wrote %s: %d bytes, sha256 %s", given.out, given.out.stat().st_size, digest[:16])
@@ -483,18 +665,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 class RememberingEncoder:
     """An encoder that encodes each text once: training meets the same text in many judgements."""
 
-    def __init__(self, encoder: Encoder, file: Path | None = None) -> None:
-        """Begin with the keys in ``file``, where there is one; ``save`` writes it."""
+    def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._file = file
-        self._row: dict[str, int] = {}
-        self._keys = np.zeros((0, encoder.d_key), np.float32)
-        if file is not None and file.is_file():
-            from safetensors.numpy import load_file
+        self.forget()
 
-            known = load_file(str(file))
-            self._row = {t: i for i, t in enumerate(json.loads(known["texts"].tobytes()))}
-            self._keys = known["keys"]
+    def forget(self) -> None:
+        """Begin anew."""
+        self._row: dict[str, int] = {}
+        self._keys = np.zeros((0, self._encoder.d_key), np.float32)
 
     @property
     def fingerprint(self) -> str:
@@ -515,13 +693,6 @@ class RememberingEncoder:
             self._keys[first : first + len(new)] = self._encoder.encode(new)
             self._row.update((t, first + i) for i, t in enumerate(new))
         return self._keys[[self._row[t] for t in texts]]
-
-    def save(self) -> None:
-        if self._file is not None:
-            from safetensors.numpy import save_file
-
-            texts = np.frombuffer(json.dumps(list(self._row)).encode(), np.uint8)
-            save_file({"texts": texts, "keys": self._keys[: len(self._row)]}, str(self._file))
 
 
 if __name__ == "__main__":

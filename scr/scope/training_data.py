@@ -11,14 +11,18 @@ import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from memory_store.edit import Edit
-from scr.scope.features import read
-from scr.scope.wordings import everyday_edits
+from scr.pocket.data import alike
+from scr.pocket.facts import in_running_text, load_facts
+from scr.pocket.wordings import Form, wordings
+from scr.scope.features import fold, read
+from scr.scope.thesaurus import GIVEN_NAMES, same_meaning, stem
+from scr.scope.wordings import GENERAL, RELATIONS, SIBLINGS, everyday_edits
 
 IN_KINDS = ("prompt", "paraphrase", "alias_surface", "yes_no")
 OUT_KINDS = ("same_subject", "neighbor", "unrelated")
@@ -46,6 +50,11 @@ class Corpus:
     name: str
     edits: list[Edit]
     queries: list[Query] = field(default_factory=list)
+    origin: str = ""
+    """Of a small memory: the corpus it was drawn from; else its own name."""
+
+    def __post_init__(self) -> None:
+        self.origin = self.origin or self.name
 
 
 def key_of(name: str) -> str:
@@ -95,14 +104,15 @@ def all_corpora(folder: Path, *, seed: int) -> list[Corpus]:
         _free_facts(scope),
         _mquake_corpus(folder, relations),
         _counterfact_corpus(folder, relations),
-        _everyday_corpus(seed),
+        *(_everyday_corpus(f"{seed}-{number}") for number in range(2)),
+        _pocket_corpus(f"{seed}"),
     ]
     for number, corpus in enumerate(made):
         rng = random.Random(f"{seed}-{corpus.name}-{number}")
         corpus.queries += [q for q in _generated(corpus, relations, lead_ins, rng) if rng.random() < _KEPT]
     small = [
         memory
-        for corpus, count in zip(made, (700, 150, 250, 150, 400), strict=True)
+        for corpus, count in zip(made, (250, 40, 60, 40, 180, 180, 120), strict=True)
         for memory in _small_memories(corpus, count, random.Random(f"{seed}-small-{corpus.name}"))
     ]
     return made + small
@@ -146,7 +156,10 @@ def _small_memories(corpus: Corpus, count: int, rng: random.Random) -> Iterator[
         if unrelated:
             queries.append(rng.choice(unrelated))
         yield Corpus(
-            f"small-{corpus.name}-{number}", edits, [replace(q, generated=True, weight=0.5 * q.weight) for q in queries]
+            f"small-{corpus.name}-{number}",
+            edits,
+            [replace(q, generated=True, weight=0.5 * q.weight) for q in queries],
+            corpus.name,
         )
 
 
@@ -167,7 +180,7 @@ def _scope_corpus(folder: Path) -> Corpus:
         edit = by_prompt.get((r["subject"], r["prompt"]))
         if edit is None:
             continue
-        for text in (r.get("generate_prompt") or [])[::2]:
+        for text in (r.get("generate_prompt") or [])[::8]:
             text = re.sub(r"^\s*\d+[.)]\s*", "", text).strip().rstrip(":")
             if r["subject"].lower() in text.lower() and len(text.split()) >= 3:
                 queries.append(
@@ -177,9 +190,9 @@ def _scope_corpus(folder: Path) -> Corpus:
 
 
 def _free_facts(scope: Corpus) -> Corpus:
-    """Every third edit again as a bare statement: no subject, no prompt."""
-    kept = [e for e in scope.edits if e.source in ("counterfact", "wiki_counterfact")][::2]
-    kept += [e for e in scope.edits if e.source not in ("counterfact", "wiki_counterfact")][::6]
+    """Some edits again as bare statements: no subject, no prompt."""
+    kept = [e for e in scope.edits if e.source in ("counterfact", "wiki_counterfact")][::5]
+    kept += [e for e in scope.edits if e.source not in ("counterfact", "wiki_counterfact")][::12]
     edits = [Edit(edit_id=f"free-{e.edit_id}", statement=e.statement, source=e.source) for e in kept]
     ids = {e.edit_id for e in kept}
     subjects = {key_of(e.subject) for e in kept}
@@ -196,7 +209,7 @@ def _free_facts(scope: Corpus) -> Corpus:
     return Corpus("free", edits, queries)
 
 
-_KEPT = 0.6
+_KEPT = 0.3
 """Share of the generated rows that are used: more teach little more."""
 
 
@@ -212,7 +225,7 @@ class _Relations:
                 ("P103", "P1412", "P37", "P364", "P407"),
                 ("P176", "P178", "P127", "P170", "P112", "P50", "P175", "P1037"),
                 ("P39", "P106", "P101", "P413", "P641", "P1303", "P136", "P800", "P108", "P463", "P937"),
-                ("P449", "P264", "P127", "P108"),
+                ("P449", "P264", "P127", "P108", "P178", "P176"),
                 ("P6", "P1308", "P169", "P488", "P286", "P39"),
                 ("P19", "P27"),
             ),
@@ -271,7 +284,7 @@ def _mquake_corpus(folder: Path, relations: _Relations) -> Corpus:
     edits: list[Edit] = []
     queries: list[Query] = []
     taken: set[tuple[str, str]] = set()
-    for statement, questions in list(asked.items())[::2]:
+    for statement, questions in list(asked.items())[::3]:
         for relation, cloze, pattern in patterns:
             m = pattern.match(statement)
             if m and (m[1], relation) not in taken:
@@ -291,7 +304,7 @@ def _mquake_corpus(folder: Path, relations: _Relations) -> Corpus:
                 about = key_of(m[1])
                 queries += [
                     Query(q, "paraphrase", "mquake", frozenset([edit_id]), False, m[1], 0.4)
-                    for q in list(questions)[:3]
+                    for q in list(questions)[:2]
                     if f" {about} " in f" {key_of(q)} "
                 ]
                 break
@@ -302,7 +315,7 @@ def _counterfact_corpus(folder: Path, relations: _Relations) -> Corpus:
     """CounterFact's training rows: clozes, true paraphrases and neighbours."""
     edits: list[Edit] = []
     queries: list[Query] = []
-    for r in rows_of(folder / "counterfact_train_10000.jsonl")[::4]:
+    for r in rows_of(folder / "counterfact_train_10000.jsonl")[::8]:
         known = relations.of_case.get(r["case_id"])
         if known is None:
             continue
@@ -323,7 +336,7 @@ def _counterfact_corpus(folder: Path, relations: _Relations) -> Corpus:
     return Corpus("counterfact_train", edits, queries)
 
 
-def _everyday_corpus(seed: int) -> Corpus:
+def _everyday_corpus(seed: str) -> Corpus:
     """Facts in our own wordings, some of them bare statements; questions in ours and in chat style."""
     rng = random.Random(f"{seed}-everyday")
     edits, rows = everyday_edits(rng)
@@ -333,7 +346,71 @@ def _everyday_corpus(seed: int) -> Corpus:
         queries.append(Query(text, kind, "everyday", ids, False, about))
         if rng.random() < 0.4:
             queries.append(Query(_casual(text, rng), kind, "everyday", ids, True, about))
-    return Corpus("everyday", edits, queries)
+    return Corpus(f"everyday-{seed}", edits, queries)
+
+
+def _pocket_corpus(seed: str, count: int = 1300) -> Corpus:
+    """Facts of the built-in model in its training wordings, never in those kept for development and evaluation.
+
+    They teach which nouns ask for one relation ("legal tender", "money", "currency") and which for another one of the
+    same subject.
+    """
+    rng = random.Random(f"{seed}-pocket")
+    facts = load_facts()
+    relations_of: dict[str, set[str]] = defaultdict(set)
+    objects: dict[str, set[str]] = defaultdict(set)
+    for fact in facts:
+        relations_of[fact.subject].add(fact.relation)
+        objects[fact.relation].add(fact.object)
+    beside: dict[str, set[str]] = defaultdict(set)
+    for together in relations_of.values():
+        for relation in together:
+            beside[relation] |= together
+    answers = {relation: sorted(found) for relation, found in objects.items()}
+    edited = rng.sample(facts, count)
+    edits: list[Edit] = []
+    queries: list[Query] = []
+    held: dict[str, dict[str, str]] = defaultdict(dict)
+
+    def worded(relation: str, subject: str, form: Form) -> str:
+        text = rng.choice(wordings(relation, form, "train")).replace("{s}", in_running_text(subject))
+        return text[:1].upper() + text[1:]
+
+    def ask(subject: str, relation: str, kind: str) -> None:
+        edit_id = held[subject].get(relation)
+        if edit_id is None and any(alike(relation, other) for other in held[subject]):
+            return
+        text = worded(relation, subject, "statement" if rng.random() < 0.25 else "question")
+        ids = frozenset([edit_id]) if edit_id else frozenset()
+        queries.append(Query(text, "paraphrase" if edit_id else kind, "pocket", ids, False, subject))
+
+    for number, fact in enumerate(edited):
+        form: Form = "statement" if number % 2 else "question"
+        prompt = worded(fact.relation, fact.subject, form)
+        answer = rng.choice(answers[fact.relation])
+        statement = f"{prompt} {answer}" + "." * (form == "statement")
+        held[fact.subject][fact.relation] = f"pocket-{number}"
+        bare = rng.random() < 0.15
+        edits.append(
+            Edit(
+                edit_id=f"pocket-{number}",
+                subject="" if bare else fact.subject,
+                prompt="" if bare else prompt,
+                target_new="" if bare else answer,
+                statement=statement,
+                source="pocket",
+            )
+        )
+    for fact in edited:
+        for _ in range(3):
+            ask(fact.subject, fact.relation, "paraphrase")
+        other = sorted(beside[fact.relation] - {fact.relation})
+        for relation in rng.sample(other, min(2, len(other))):
+            ask(fact.subject, relation, "same_subject")
+    for fact in rng.sample(facts, count // 2):
+        if not held.get(fact.subject):
+            ask(fact.subject, fact.relation, "neighbor")
+    return Corpus("pocket", edits, queries)
 
 
 def _lead_ins(folder: Path) -> list[str]:
@@ -408,10 +485,32 @@ def _generated(corpus: Corpus, relations: _Relations, lead_ins: list[str], rng: 
             short = _shortened(e.subject, rng)
             if short and not (words_of_all(short, words_of) - {key_of(e.subject)}):
                 yield made(e, wording.replace(e.subject, short), "alias_surface", True)
-        if share(0.15):
-            longer = _lengthened(e.subject, rng)
-            if longer and e.subject in wording:
-                yield made(e, wording.replace(e.subject, longer), "alias_surface", True)
+        if share(0.6):
+            other_form = _other_form(e.subject, rng)
+            if other_form and e.subject in wording and key_of(other_form) not in by_subject:
+                yield made(e, wording.replace(e.subject, other_form), "alias_surface", True)
+        held = [x.prompt for x in by_subject[key_of(e.subject)]]
+        if share(0.25) and not _share_meaning("known famous work history event", e.subject, held):
+            yield made(e, rng.choice(GENERAL).replace("{s}", e.subject), "same_subject", False)
+        if share(0.45):
+            asked_otherwise = rng.choice(_QUESTIONS).replace("{s}", e.subject)
+            if not _share_meaning(asked_otherwise, e.subject, held):
+                yield made(e, asked_otherwise, "same_subject", False)
+        if share(0.5):
+            swapped = _sibling(wording, e.subject, held, rng)
+            if swapped:
+                yield made(e, swapped, "same_subject", False)
+        if share(0.5):
+            swapped = _swapped_when_where(wording, e.target_new)
+            if swapped:
+                yield made(e, swapped, "same_subject", False)
+        turned = _turned_passive(e)
+        if turned is not None and share(0.7):
+            inside, outside = turned
+            if share(0.5):
+                yield made(e, rng.choice(inside), "paraphrase", True)
+            if not any(_other_answer(x, e) for x in by_subject[key_of(e.subject)]):
+                yield made(e, rng.choice(outside), "same_subject", False)
         if share(0.25):
             other_edit, _ = rng.choice(templates)
             mixed = _mixed(e.subject, other_edit.subject)
@@ -446,17 +545,17 @@ def _generated(corpus: Corpus, relations: _Relations, lead_ins: list[str], rng: 
                     row = made(e, text, "same_subject", False)
                     # CounterFact's clozes on another source's subjects are left out with either family.
                     yield row if row.family == "counterfact" else replace(row, family=f"{row.family}+counterfact")
-        elif share(0.5):
+        elif e.source != "pocket" and share(0.5):
             # Another prompt of the same source on this subject, if the two share no content word.
             stranger, borrowed = rng.choice(templates)
             if stranger.source == e.source and not _share_content(
                 borrowed, [x.prompt for x in by_subject[key_of(e.subject)]]
             ):
                 yield made(e, borrowed.replace("{}", e.subject), "same_subject", False, 0.35)
-    outside = [
+    silent = [
         q for q in corpus.queries if not q.edit_ids and q.kind in ("same_subject", "neighbor") and not q.generated
     ]
-    for q in outside:
+    for q in silent:
         if share(0.15):
             yield Query(lead(q.text), q.kind, q.family, frozenset(), True, q.about, 0.5)
         if share(0.15):
@@ -490,15 +589,61 @@ def _shortened(subject: str, rng: random.Random) -> str | None:
     return rng.choice(choices)
 
 
-def _lengthened(subject: str, rng: random.Random) -> str | None:
-    """A middle name or an initial put into a name of two words."""
+_MIDDLE = ("James", "Marie", "Anne", "Lee", "Robert", "Louise", "van", "Edward", "Rose", "Henry", "Ray", "Kumar", "Luz")
+_SURNAMES = ("Miller", "Okafor", "Lindqvist", "Ferreira", "Haddad", "Novak", "Tanaka", "O'Neill", "Prevost", "Khan")
+_BEFORE = ("Sir", "Dr.", "President", "Lady", "King", "Saint", "Prince")
+_BEHIND = ("Jr.", "II", "III", "Sr.")
+_LONG_FORM = ("Republic of", "Kingdom of", "State of", "People's Republic of", "Federal Republic of", "City of")
+_COMPANY_FORM = ("Inc.", "Corporation", "Company", "Ltd.", "Group")
+
+
+def _other_form(subject: str, rng: random.Random) -> str | None:
+    """The same name as it may also be written: a longer, shorter, formal or familiar form."""
     words = subject.split()
-    if len(words) != 2 or not all(w[:1].isupper() and w.isalpha() for w in words):
+    if not words or not words[0][:1].isupper() or len(words) > 4 or any(c.isdigit() for c in subject):
         return None
-    middle = rng.choice(
-        ("James", "Marie", "Anne", "Lee", "Robert", "Louise", "J.", "A.", "van", "Edward", "Rose", "Henry")
-    )
-    return f"{words[0]} {middle} {words[1]}"
+    plain = "".join(fold(w) if not w.isascii() else w for w in subject)
+    forms = [subject.replace("-", " ") if "-" in subject else plain.title() if plain != subject else ""]
+    inner = next((m.start() for m in re.finditer(r"(?<=[a-z])[A-Z]", subject)), None)
+    if inner:
+        forms.append(f"{subject[:inner]} {subject[inner:]}")
+    if len(words) == 1:
+        forms += [f"{rng.choice(_LONG_FORM)} {subject}", f"{subject} {rng.choice(_COMPANY_FORM)}"]
+        forms += [f"{rng.choice(_BEFORE)} {subject}"]
+    elif all(w[:1].isupper() for w in (words[0], words[-1])) and subject.replace(" ", "").isalpha():
+        first, rest = words[0], " ".join(words[1:])
+        letter = rng.choice("ABCDEFGHJKLMNPRSTW")
+        middle = rng.choice(_MIDDLE)
+        forms += [
+            f"{first[0]}. {rest}",
+            f"{first} {letter}. {rest}",
+            f"{first} {middle} {rest}",
+            f"{first} {middle} {rng.choice(_SURNAMES)} {rest}",
+            f"{middle.title()} {subject}",
+            f"{subject} {rng.choice(_SURNAMES)}",
+            f"{rng.choice(_BEFORE)} {subject}",
+            f"{subject} {rng.choice(_BEHIND)}",
+        ]
+        familiar = sorted(GIVEN_NAMES.get(fold(first), frozenset()) - {fold(first)})
+        if familiar:
+            other = rng.choice(familiar).title()
+            forms += 2 * [f"{other} {rest}", f'{first} "{other}" {rest}', f"{other} {middle} {rest}"]
+    forms = [form for form in forms if form and form != subject]
+    return rng.choice(forms) if forms else None
+
+
+_QUESTIONS = tuple(q for relation in RELATIONS.values() for q in relation.questions)
+
+
+def _share_meaning(text: str, subject: str, prompts: Iterable[str]) -> bool:
+    """Whether the text may ask for what one of the prompts asks for; also when it says too little to tell."""
+    names = set(read(subject).words)
+
+    def content(of: str) -> set[str]:
+        return {stem(w) for w in read(of.replace("{s}", " ")).words if w not in names and w not in _DULL}
+
+    asked, held = content(text), {s for p in prompts for s in content(p)}
+    return not asked or any(same_meaning(a, b) for a in asked for b in held)
 
 
 def _mixed(one: str, other: str) -> str | None:
@@ -516,6 +661,72 @@ def _yes_no(edit: Edit, rng: random.Random) -> str:
         return f"{edit.prompt} {edit.target_new}, right?"
     opening = rng.choice(("Is it true that", "Is it correct that", "Am I right that", "Is it the case that"))
     return f"{opening} {statement[:1].lower() if statement.startswith('The ') else statement[:1]}{statement[1:]}?"
+
+
+_SIBLINGS = {word: group for group in SIBLINGS for word in group}
+
+
+def _sibling(text: str, subject: str, prompts: Sequence[str], rng: random.Random) -> str | None:
+    """The text with one word of its relation put for another that asks for something else, or None."""
+    names = set(read(subject).words)
+    held = {w for p in prompts for w in read(p).words}
+    places = [m for m in re.finditer(r"[^\W\d_]+", text) if m[0].lower() in _SIBLINGS and m[0].lower() not in names]
+    if not places:
+        return None
+    m = rng.choice(places)
+    other = rng.choice([w for w in _SIBLINGS[m[0].lower()] if w != m[0].lower()])
+    if other in held:
+        return None
+    return text[: m.start()] + (other.capitalize() if m[0][0].isupper() else other) + text[m.end() :]
+
+
+def _swapped_when_where(text: str, target: str) -> str | None:
+    """A question for a place turned into one for a time, or the other way; the answer must fit the first alone."""
+    m = re.fullmatch(r"(when|where)\b[^?]*\?", text.strip(), re.IGNORECASE)
+    if m is None or not target or (m[1].lower() == "when") != any(c.isdigit() for c in target):
+        return None
+    other = "where" if m[1].lower() == "when" else "when"
+    return (other.capitalize() if m[1][0].isupper() else other) + text.strip()[m.end(1) :]
+
+
+_PASSIVE = re.compile(r"(?<!\w)(?P<be>was|were|is|are) (?P<verb>\w+(?:ed|n|t|d|g))(?: first)? (?P<word>in|by|at|on)$")
+_RELATIVE = re.compile(r",? (?:who|that|which|it|he|she|they)$")
+_NO_PLACE = frozenset("written sung interested used involved filmed shot sold".split())
+_NO_AGENT = frozenset("born located based situated headquartered followed preceded".split())
+
+
+def _turned_passive(edit: Edit) -> tuple[list[str], list[str]] | None:
+    """Questions made from "S was founded in …": those that ask for the answer, and those for the time, place or person
+    that is not said. None where the prompt has another form."""
+    m = _PASSIVE.search(edit.prompt)
+    if m is None or not edit.prompt.startswith(edit.subject) and f" {edit.subject} " not in edit.prompt:
+        return None
+    name = _RELATIVE.sub("", edit.prompt[: m.start()].strip(" ,")).strip(" ,")
+    be, verb = m["be"], m["verb"]
+    if not name or verb in _NO_PLACE and m["word"] != "by" or verb in _NO_AGENT and m["word"] == "by":
+        return None
+    where, when = [f"Where {be} {name} {verb}?"], [f"When {be} {name} {verb}?", f"In what year {be} {name} {verb}?"]
+    who = (
+        [f"By whom {be} {name} {verb}?", f"Who {verb} {name}?"]
+        if verb.endswith("ed")
+        else [f"By whom {be} {name} {verb}?"]
+    )
+    if m["word"] == "by":
+        return who, [*where, *when]
+    no_agent = verb in _NO_AGENT
+    if any(c.isdigit() for c in edit.target_new):
+        return when, where if no_agent else [*where, *who]
+    return where, when if no_agent else [*when, *who]
+
+
+def _other_answer(one: Edit, edit: Edit) -> bool:
+    """Whether ``one`` is another edit that may answer what ``edit`` leaves open: it has the same verb."""
+    m = _PASSIVE.search(edit.prompt)
+    return (
+        one is not edit
+        and m is not None
+        and (m["verb"] in one.prompt or stem(m["verb"]) in map(stem, read(one.prompt).words))
+    )
 
 
 def _casual(text: str, rng: random.Random) -> str:

@@ -6,7 +6,7 @@ pairs, columns are evidence; NaN goes where the tree learnt to send what is miss
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,23 @@ class Trees:
             missing_left=arrays["missing_left"].astype(bool),
             value=arrays["value"],
             depth=int(arrays["depth"][0]),
+        )
+
+    @classmethod
+    def mean(cls, several: Sequence[Trees]) -> Trees:
+        """One ensemble whose log-odds are the mean of theirs."""
+        first = np.cumsum([0, *(len(t.column) for t in several)])
+        share = 1 / len(several)
+        return cls(
+            baseline=share * sum(t.baseline for t in several),
+            roots=np.concatenate([t.roots + f for t, f in zip(several, first, strict=False)]).astype(np.int32),
+            column=np.concatenate([t.column for t in several]),
+            threshold=np.concatenate([t.threshold for t in several]),
+            left=np.concatenate([t.left + f for t, f in zip(several, first, strict=False)]).astype(np.int32),
+            right=np.concatenate([t.right + f for t, f in zip(several, first, strict=False)]).astype(np.int32),
+            missing_left=np.concatenate([t.missing_left for t in several]),
+            value=np.concatenate([share * t.value for t in several]),
+            depth=max(t.depth for t in several),
         )
 
     @classmethod

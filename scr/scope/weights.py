@@ -58,10 +58,14 @@ class Weights:
     """Sorted ``query_hash`` of each training query."""
     fold: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
     """The fold each was left out of."""
+    word_vectors: NDArray[np.int8] = field(default_factory=lambda: np.zeros((0, 0), np.int8))
+    """A direction for each word of ``word_weights``, in their sorted order; shape (words, dimensions) or none."""
 
     @cached_property
     def weigh(self) -> WordWeights:
-        return WordWeights(self.word_weights)
+        vectors = self.word_vectors.astype(np.float32)
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+        return WordWeights(self.word_weights, dict(zip(sorted(self.word_weights), vectors, strict=False)))
 
     def fold_of(self, queries: Sequence[str]) -> NDArray[np.int64]:
         """Return the fold that never saw each query, -1 for a query that was in no training row."""
@@ -79,6 +83,7 @@ class Weights:
         arrays: dict[str, NDArray[Any]] = {
             "words": np.frombuffer("\n".join(words).encode(), np.uint8),
             "word_weights": np.array([self.word_weights[w] for w in words], np.float32),
+            "word_vectors": self.word_vectors,
             "seen": self.seen,
             "fold": self.fold,
         }
@@ -121,7 +126,15 @@ class Weights:
             )
         words = arrays["words"].tobytes().decode().split("\n")
         word_weights = dict(zip(words, arrays["word_weights"].astype(float).tolist(), strict=True))
-        return cls(judges, word_weights, about["encoder"], about["facts"], arrays["seen"], arrays["fold"])
+        return cls(
+            judges,
+            word_weights,
+            about["encoder"],
+            about["facts"],
+            arrays["seen"],
+            arrays["fold"],
+            arrays["word_vectors"],
+        )
 
 
 def query_hash(query: str) -> int:

@@ -28,7 +28,7 @@ FRANCE = Edit(
 
 def rows(query: str, *edits: Edit) -> np.ndarray:
     pairs = [pair_up(query, e, WEIGH) for e in edits]
-    return evidence(pairs, np.full((len(pairs), 5), 0.5), WEIGH)
+    return evidence(pairs, np.full((len(pairs), 6), 0.5), WEIGH)
 
 
 def of(row: np.ndarray, name: str) -> float:
@@ -79,6 +79,49 @@ def test_a_name_with_a_middle_name_covers_its_subject() -> None:
 def test_one_typing_slip_does_not_hide_a_name() -> None:
     match = find_subject(read("capital of Germnay"), read("Germany").words, WEIGH)
     assert match.coverage == 1.0 and not match.exact
+
+
+@pytest.mark.parametrize(
+    ("written", "subject"),
+    [
+        ("Leonardo di Caprio", "Leonardo DiCaprio"),
+        ("Julius J. Hoffman", "Julius Hoffman"),
+        ("Thomas Brady", "Tom Brady"),
+        ("J. K. Rowling", "Joanne Rowling"),
+    ],
+)
+def test_another_form_of_a_name_covers_its_subject(written: str, subject: str) -> None:
+    match = find_subject(read(f"The place of birth of {written} is"), read(subject).words, WEIGH)
+    assert not match.exact
+    assert (match.coverage, match.loose > 0) == (1.0, True)
+    assert match.precision > 0.9
+
+
+def test_an_initial_or_a_title_ends_no_sentence() -> None:
+    assert set(read("Who is the wife of Douglas C. Emhoff or of Dr. Weber?").sentence) == {0}
+    assert set(read("It was in 1985. Who came?").sentence) == {0, 1}
+
+
+def test_the_whole_name_is_taken_out_where_a_longer_one_stands() -> None:
+    edit = Edit(statement="x", prompt="The gender of Chris Pratt is", subject="Chris Pratt")
+    pair = pair_up('The gender of Christopher Michael "Chris" Pratt is', edit, WEIGH)
+    assert pair.relation == "The gender of X is"
+    assert pair.name_asked == 'Christopher Michael "Chris" Pratt'
+
+
+def test_a_rival_relation_is_seen_and_a_reworded_one_is_not_taken_for_it() -> None:
+    boiling = Edit(statement="x", prompt="The boiling point of Novarin is", subject="Novarin")
+    assert of(rows("What is the melting point of Novarin?", boiling)[0], "excluding") == 1
+    assert of(rows("At what temperature does Novarin boil?", boiling)[0], "excluding") == 0
+    spouse = Edit(statement="x", prompt="The spouse of Ann Lee is", subject="Ann Lee")
+    assert of(rows("Who is Ann Lee's husband?", spouse)[0], "same_meaning") == 1
+
+
+def test_words_near_in_meaning_count_without_being_the_same() -> None:
+    near = WordWeights({}, {"film": np.array([1.0, 0.0]), "movie": np.array([0.8, 0.6]), "river": np.array([0.0, 1.0])})
+    assert near.near("film", "movie") == pytest.approx(0.8)
+    assert near.near("film", "films") == 1.0
+    assert near.near("film", "river") == near.near("film", "unheard") == 0.0
 
 
 def test_another_name_is_not_found() -> None:

@@ -102,7 +102,13 @@ def test_weights_are_saved_and_loaded_whole(tmp_path: Path) -> None:
     hashes = np.sort(np.array([query_hash("What about France?"), query_hash("b")], np.uint64))
     fold = np.array([3 if h == query_hash("What about France?") else 1 for h in hashes], np.uint8)
     saved = Weights(
-        {FINAL: judge("subject_exact"), LEXICAL: judge("has_subject")}, {"king": 4.5}, "e", {"seed": 1}, hashes, fold
+        {FINAL: judge("subject_exact"), LEXICAL: judge("has_subject")},
+        {"king": 4.5},
+        "e",
+        {"seed": 1},
+        hashes,
+        fold,
+        np.array([[3, -4]], np.int8),
     )
     saved.save(tmp_path / "w.safetensors")
     loaded = Weights.load(tmp_path / "w.safetensors")
@@ -111,6 +117,7 @@ def test_weights_are_saved_and_loaded_whole(tmp_path: Path) -> None:
         np.testing.assert_array_equal(loaded.judges[name].trees.margins(rows), saved.judges[name].trees.margins(rows))
         assert loaded.judges[name].threshold == saved.judges[name].threshold
     assert (loaded.word_weights, loaded.encoder, dict(loaded.facts)) == ({"king": 4.5}, "e", {"seed": 1})
+    np.testing.assert_array_equal(loaded.word_vectors, saved.word_vectors)
     assert loaded.fold_of(["What  about\nFrance?", "b", "never seen"]).tolist() == [3, 1, -1]
 
 

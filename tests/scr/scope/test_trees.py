@@ -1,5 +1,7 @@
 """Claims about the predictor that replaces the library."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from scr.scope.trees import Trees
@@ -22,6 +24,12 @@ def stump() -> Trees:
 
 def test_a_stump_sends_rows_by_its_threshold() -> None:
     np.testing.assert_array_equal(stump().margins(np.array([[1.0], [1.5], [np.nan]])), [2.5, 3.5, 3.5])
+
+
+def test_the_mean_of_two_ensembles_gives_the_mean_of_their_margins() -> None:
+    other = replace(stump(), baseline=1.5, value=np.array([0.0, 4.0, -1.0]))
+    both = Trees.mean([stump(), other])
+    np.testing.assert_array_equal(both.margins(np.array([[1.0], [1.5]])), [(2.5 + 5.5) / 2, (3.5 + 0.5) / 2])
 
 
 def test_no_rows_give_no_margins() -> None:
