@@ -96,7 +96,7 @@ def without_collecting() -> Iterator[None]:
     """Import and load without Python's garbage collector, which finds nothing in what will stay to the end.
 
     It would walk through a million new objects several times, and once more when the process ends: together a third
-    of the time of a command that loads a model.
+    of the CPU time of importing the libraries.
     """
     gc.disable()
     try:
