@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
 
+from eval.editors.cli import meter
 from memory_store.errors import ConfigError
 from scr.cli.options import Command, Session, pass_session
 
@@ -127,7 +128,7 @@ def run(
     )
     started = time.monotonic()
     run_all(
-        cases, specs, bench, config, out, command=_command(), model=given.model or "pocket", progress=_meter(session)
+        cases, specs, bench, config, out, command=_command(), model=given.model or "pocket", progress=meter(session)
     )
     result = write_report(out)
     told = {
@@ -141,7 +142,7 @@ def run(
     session.print(
         "scr.eval.run/1",
         told,
-        lambda: f"{(out / MARKDOWN_FILE).read_text(encoding='utf-8')}\nwritten to {out / HTML_FILE}",
+        lambda: _report_text(out),
     )
 
 
@@ -158,13 +159,13 @@ def run(
 @pass_session
 def report(session: Session, folder: Path) -> None:
     """Compute every figure from FOLDER's rows again and write its report; --json prints the figures too."""
-    from eval.report import HTML_FILE, MARKDOWN_FILE, SCHEMA, as_json, write_report
+    from eval.report import SCHEMA, as_json, write_report
 
     result = write_report(folder)
     session.print(
         SCHEMA,
         as_json(result) if session.json else {},
-        lambda: f"{(folder / MARKDOWN_FILE).read_text(encoding='utf-8')}\nwritten to {folder / HTML_FILE}",
+        lambda: _report_text(folder),
     )
 
 
@@ -193,14 +194,13 @@ def certify(session: Session, n: int, minutes: float, out: Path | None) -> None:
     model, tokenizer = load_model(given.model, offline=given.offline, device=given.device)
     bench = Bench(model, tokenizer, max_new_tokens=32, encoder=given.encoder, offline=given.offline)
     edited = EditedModel(model, tokenizer, encoder=bench.encoder, offline=given.offline)
-    meter = _meter(session)
     found = measure(
         bench,
         edited,
         facts=n,
         minutes=minutes,
         model=given.model or "pocket",
-        progress=lambda done, total: meter("facts", done, total),
+        progress=partial(meter(session), "facts"),
     )
     if out is not None:
         out.write_text(found.as_markdown(), encoding="utf-8")
@@ -300,22 +300,11 @@ def _command() -> list[str]:
     return ["scr", *sys.argv[1:]]
 
 
-def _meter(session: Session) -> Callable[[str, int, int], None]:
-    """Says every few seconds how far it is and how long it may take still."""
-    started = last = time.monotonic()
-    first: int | None = None
+def _report_text(folder: Path) -> str:
+    """The report's table, and where the page lies."""
+    from eval.report import HTML_FILE, MARKDOWN_FILE
 
-    def tell(label: str, done: int, total: int) -> None:
-        nonlocal last, first
-        now = time.monotonic()
-        first = done if first is None else first
-        if now - last < 3 or done <= first:
-            return
-        last = now
-        left = (now - started) / (done - first) * (total - done)
-        session.say(f"{label}: {done} of {total}, about {left:.0f} s left")
-
-    return tell
+    return f"{(folder / MARKDOWN_FILE).read_text(encoding='utf-8')}\nwritten to {folder / HTML_FILE}"
 
 
 __all__ = ["FULL", "QUICK", "certify", "ls", "report", "run"]

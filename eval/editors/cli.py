@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +113,8 @@ def edit(
     )
     run = {"method": method, "config": asdict(chosen), "settings": settings, "templates": frozen, "old": old}
     with editor:
-        done = sweep(editor, wanted, save_deltas, batch_size=batch_size, run=run, progress=_meter(session, "edits"))
+        tell = partial(meter(session), "edits")
+        done = sweep(editor, wanted, save_deltas, batch_size=batch_size, run=run, progress=tell)
         norms = {name: float(delta.norm()) for name, delta in editor.weights.deltas.items()}
         sigma = editor.singular_values() if isinstance(editor, Prune) else None
     result: dict[str, Any] = {
@@ -324,8 +326,8 @@ def _moments(
     from eval.editors.moments import second_moments
 
     folder = cache or default_cache()
-    meter = _meter(session, "texts")
-    return second_moments(anatomy, tokenizer, texts, layers, batch_size=batch_size, cache=folder, progress=meter)
+    tell = partial(meter(session), "texts")
+    return second_moments(anatomy, tokenizer, texts, layers, batch_size=batch_size, cache=folder, progress=tell)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -335,12 +337,12 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise ConfigError(f"--layers takes numbers with commas between them, got {text!r}") from error
 
 
-def _meter(session: Session, what: str) -> Callable[[int, int], None]:
-    """Says every few seconds how far it is and how long it may take still."""
+def meter(session: Session) -> Callable[[str, int, int], None]:
+    """Says every few seconds how far it is and how long it may take still; called with (what, done, total)."""
     started = last = time.monotonic()
     first: int | None = None
 
-    def tell(done: int, total: int) -> None:
+    def tell(what: str, done: int, total: int) -> None:
         nonlocal last, first
         now = time.monotonic()
         first = done if first is None else first
