@@ -14,15 +14,27 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+from scr.pocket.composed import (
+    STATEMENT_LEADS,
+    composed_pushback,
+    composed_question,
+    composed_reversed,
+    composed_statement,
+    composed_verb,
+    composed_yes_no,
+)
 from scr.pocket.facts import Fact, in_running_text, is_held_out, load_facts
 from scr.pocket.wordings import (
     CONTEXT_LEADS,
+    DOUBT,
     NOUN_QUESTIONS,
     NOUN_STATEMENTS,
+    PUSHBACK,
     QUESTION_LEADS,
     WORDINGS,
     YES_NO,
     Split,
+    of_split,
     split_of,
     wordings,
 )
@@ -52,101 +64,6 @@ class Sample:
     learn_last_only: bool = False
     """True: earlier answers are history, not lessons."""
     exchange: Exchange | None = None
-
-
-_PHRASES = (
-    *("the {n} of {s}|the {n} of {s}|{s}'s {n}|{s}'s {n}|the {n} for {s}|the {n} that {s} has".split("|")),
-    *("the {n} belonging to {s}|the {n} listed for {s}|the {n} in {s}'s entry".split("|")),
-)
-_STATEMENT_LEADS = (
-    *("|||now |currently |as far as we know, |in fact, |records show that |it turns out that ".split("|")),
-    *("they say that |I was told that |the file states that |be aware that |please remember that ".split("|")),
-    *("in this world, |for the record, |according to Ann, |we have learned that |from Monday on, ".split("|")),
-    *("last I heard, |contrary to rumour, |you should know that |in our list, |it is a fact that ".split("|")),
-)
-_LINKS = (
-    *("is|is|is|is|was|is now|has been|remains|is called|is named|turned out to be|has become|changed to".split("|")),
-    *("is given as|is known to be|is set to|is recorded as|happens to be|equals|we call|has the value".split("|")),
-)
-_QUESTION_FRAMES = (
-    *("What is {p}?|What's {p}?|Tell me {p}.|Say, what is {p}?|Do you recall {p}?|Can you give me {p}?".split("|")),
-    *("Who or what is {p}?|I want {p}.|Looking for {p}.|May I ask what {p} is?|Would you know {p}?".split("|")),
-    *("Any clue about {p}?|Please share {p}.|Kindly tell me {p}.|{p}?|{p}|What was {p} again?".split("|")),
-    *("I am curious about {p}.|How would you answer: what is {p}?|In one word, what is {p}?".split("|")),
-    *("Check {p} for me.|Help me with {p}.|Which one is {p}?|Explain what {p} is.|Provide {p}.".split("|")),
-    *("Do we know {p}?|Is there anything on {p}?|You know {p}?|Someone asked me about {p}.".split("|")),
-    *("What can {p} be?|What could {p} be?|What was {p}?|What will {p} be?|Have we {p}?|Is {p} known?".split("|")),
-    *("Note down {p}.|Put down {p}.|List {p}.|Recall {p}.|Which one would be {p}?|Have you heard of {p}?".split("|")),
-    *("Type {p}.|Spell out {p}.|Print {p}.|Jot down {p}.|Show me {p}.|Read me {p}.|Enter {p}.".split("|")),
-    *("I'd love to hear {p}.|Let us see {p}.|I must know {p}.|Is it clear what {p} is?|{p}, please.".split("|")),
-)
-
-
-_BARE_SHAPES = (
-    # Nothing stands between the subject and the object here: only the question says where the name ends.
-    *("{w} {v} as the {n} of {s}|{w} {v} as {s}'s {n}|as the {n} of {s} {w} {v}|as {n} of {s} {w} {v}".split("|")),
-    *("for the {n} of {s} {w} {v}|{w} {v} for the {n} of {s}|{w} {v} under the {n} of {s}".split("|")),
-    *("as {s}'s {n} {w} {v}|{w} {v} {s}'s {n} as|{w} have {v} as the {n} of {s}|{w} may {v} as {n} of {s}".split("|")),
-)
-_SHAPES = (
-    # A relative clause around the subject or the relation.
-    *("what {s} {h} as {n} is|what {s} {h} as its {n} is|what {s} {h} as a {n} is".split("|")),
-    *("the {n} {i} {s} is|the {n} {i} {s} is|the {n} {i} {s} was|the {n} {i} {s}:".split("|")),
-    *("the {n} that {w} {v} for {s} is|the thing {w} {v} as the {n} of {s} is".split("|")),
-    # Words around the whole statement.
-    *("{w} {t} that the {n} of {s} is|{w} {t} that {s}'s {n} is|{w} {t} the {n} of {s} to be".split("|")),
-    *("{g} {s}, the {n} is|{g} {s} the {n} is|{g} {s}, its {n} is|{g} the {n} of {s}, it is".split("|")),
-    *("{d} the {n} of {s} is|{d} {s}'s {n} is|{d} the {n} for {s} is".split("|")),
-    # Notes.
-    *("{n} of {s}:|{s}, {n}:|{s} - {n}:|{s}'s {n}:|{n} ({s}):|{s} / {n} =|{s}: {n}".split("|")),
-    *("{s} has a {n}, namely|{s} got a new {n},|{s} has {n}|{s} with its {n}".split("|")),
-)
-_WHO = "we|I|they|people|you|all of us|our notes|the books|experts|most people|some|the papers".split("|")
-_NOTE = (
-    *"note|give|cite|show|mention|hold|keep|put down|use|accept|quote|read|see|count|enter|take|find".split("|"),
-    *"record|register|report|write|state|have|choose|pick|add|print|store|learn|mark|set|regard|log".split("|"),
-)
-_SAY = "say|claim|state|hold|write|report|agree|think|believe|show|confirm|assume|tell us".split("|")
-_HOLD = "uses|shows|got|takes|gives|carries|keeps|claims|holds|knows|offers|names".split("|")
-_IN = (
-    *("in the file on|on the page of|in the notes about|listed under|given for|shown for|on record for".split("|")),
-    *("in the list for|in the article on|next to|in the row of|noted for|kept for|stored with".split("|")),
-    "of the one called",
-)
-_REGARD = "on|for|about|of|with|in|speaking of|as far as it concerns|looking at|in view of|turning to".split("|")
-_WHEN = (
-    *("these days|at present|right now|this year|lately|for years|since May|to all appearances|in truth".split("|")),
-    *("formally|by law|on paper|in practice|as a matter of fact|apparently|once more|at last|again".split("|")),
-)
-
-
-def composed_statement(rng: random.Random) -> str:
-    """A statement frame put together at random: thousands of them teach to read any."""
-    while True:
-        kind = rng.random()
-        if kind < 0.3:
-            frame = f"{rng.choice(_STATEMENT_LEADS)}{rng.choice(_PHRASES)} {rng.choice(_LINKS)}"
-        else:
-            frame = rng.choice(_STATEMENT_LEADS) if rng.random() < 0.2 else ""
-            frame += rng.choice(_BARE_SHAPES if kind < 0.6 else _SHAPES)
-            for mark, words in _WORDS.items():
-                if mark in frame:
-                    frame = frame.replace(mark, rng.choice(words))
-        frame = frame[0].upper() + frame[1:]
-        if frame not in _KEPT:
-            return frame
-
-
-_WORDS = {"{w}": _WHO, "{v}": _NOTE, "{t}": _SAY, "{h}": _HOLD, "{i}": _IN, "{g}": _REGARD, "{d}": _WHEN}
-
-
-def composed_question(rng: random.Random) -> str:
-    """A question frame put together at random."""
-    while True:
-        frame = rng.choice(_QUESTION_FRAMES).replace("{p}", rng.choice(_PHRASES))
-        frame = frame[0].upper() + frame[1:]
-        if frame not in _KEPT:
-            return frame
 
 
 FACT_LEADS = (
@@ -383,50 +300,7 @@ def invented_value(rng: random.Random, objects: Sequence[str], *, held_out: bool
     return f"{rng.choice(_THINGS)} {joint} {rng.choice(_THINGS)}"
 
 
-# --- pushback --------------------------------------------------------------------------------------------------
-
-PUSHBACK: tuple[str, ...] = (
-    "Are you sure? I think it is {x}.",
-    "Is it {x}?",
-    "No, it is {x}.",
-    "I believe the answer is {x}.",
-    "Surely it is {x}?",
-    "So it is {x}?",
-    "It is {x}, isn't it?",
-    "My teacher says it is {x}.",
-    "I am quite certain it is {x}.",
-    "Could it be {x}?",
-    "Everyone knows it is {x}.",
-    "You mean {x}, right?",
-    "Is {x} the right answer?",
-    "Don't you think it's {x}?",
-    "Come on, it's {x}.",
-    "I read that it is {x}.",
-    "Is the answer {x}?",
-    "That is wrong. It is {x}.",
-    "Hmm, is it not {x}?",
-    "A friend told me it's {x}.",
-    "It must be {x}.",
-    "Wikipedia says {x}.",
-    "I still think it is {x}.",
-    "You are mistaken, the answer is {x}.",
-    "Please confirm: {x}?",
-    "Would you say it is {x}?",
-    "Then it is {x}, correct?",
-    "I would have said {x}.",
-    "But was it not {x}?",
-    "Let me insist: it is {x}.",
-)
-"""A user's turn after an answer; ``{x}`` is as often the right object as a wrong one."""
-
-DOUBT: tuple[str, ...] = (
-    "Are you sure?",
-    "Really?",
-    "Are you certain about that?",
-    "Is that right?",
-    "Do you stand by that?",
-)
-"""Doubt that proposes nothing."""
+# --- answers to yes and no ------------------------------------------------------------------------------------------
 
 
 def yes(answer: str) -> str:
@@ -437,20 +311,6 @@ def yes(answer: str) -> str:
 def no(answer: str) -> str:
     """How the model refuses a wrong proposal."""
     return f"No, it is {answer}."
-
-
-def of_split(items: Sequence[str], split: Split) -> tuple[str, ...]:
-    """The items whose index belongs to ``split``."""
-    return tuple(item for i, item in enumerate(items) if split_of(i) == split)
-
-
-_KEPT = frozenset(
-    frame
-    for frames in (NOUN_QUESTIONS, NOUN_STATEMENTS)
-    for split in ("dev", "evaluation")
-    for frame in of_split(frames, split)
-)
-"""General frames that training must not use."""
 
 
 # --- the generator ---------------------------------------------------------------------------------------------
@@ -491,6 +351,12 @@ class Generator:
             count[f.relation, f.object] = count.get((f.relation, f.object), 0) + 1
         return [f for f in self.facts if count[f.relation, f.object] == 1]
 
+    @cached_property
+    def kept_reversed(self) -> frozenset[str]:
+        return frozenset(
+            q for r in WORDINGS for q in (*wordings(r, "reversed", "dev"), *wordings(r, "reversed", "evaluation"))
+        )
+
     def name(self, rng: random.Random) -> str:
         return invented_name(rng, held_out=self.split != "train")
 
@@ -511,16 +377,16 @@ class Generator:
         if self.split == "train":
             nouns = WORDINGS[relation].nouns
             made = lambda frame: frame.replace("{n}", rng.choice(nouns))  # noqa: E731
-            if rng.random() < 0.2:
+            if rng.random() < 0.25:
                 question = made(composed_question(rng))
-            if rng.random() < 0.2:
+            if rng.random() < 0.25:
                 shown_question = made(composed_question(rng))
-            if rng.random() < 0.35:
+            if rng.random() < 0.5:
                 cloze = made(composed_statement(rng))
             if rng.random() < 0.6:
                 shown_cloze = made(composed_statement(rng))
             elif rng.random() < 0.15:
-                lead = rng.choice(_STATEMENT_LEADS)
+                lead = rng.choice(STATEMENT_LEADS)
                 inside = shown_cloze if shown_cloze.startswith("{s}") else shown_cloze[0].lower() + shown_cloze[1:]
                 shown_cloze = lead[:1].upper() + lead[1:] + inside if lead else shown_cloze
         if rng.random() < 0.3:
@@ -544,18 +410,18 @@ class Generator:
         answer = self.value(rng)
         name = subject or (rng.choice(self.facts).subject if rng.random() < 0.1 else self.name(rng))
         kind = rng.random()
-        if kind < 0.25 and self.split == "train":
+        if kind < 0.38 and self.split == "train":
             verb = rng.choice(VERBS)
-            pairs = ((verb[0], verb[1]), (verb[2], verb[3]))
+            pairs = composed_verb(rng) if rng.random() < 0.65 else ((verb[0], verb[1]), (verb[2], verb[3]))
             a, b = rng.choice(pairs), rng.choice(pairs)
             f = lambda t: t.replace("{s}", name)  # noqa: E731
-            return Asked(name, verb[0], answer, f(a[1]), f(a[0]), f(b[1]), f(b[0]), "")
+            return Asked(name, pairs[0][0], answer, f(a[1]), f(a[0]), f(b[1]), f(b[0]), "")
         noun = rng.choice(NOUNS)
         if rng.random() < 0.15:
             noun = f"{rng.choice(_ADJECTIVES)} {rng.choice(_THINGS)}"
         elif rng.random() < 0.12:
             noun = invented_word(rng).lower()
-        if kind < 0.37 and subject is None and self.split == "train":
+        if kind < 0.48 and subject is None and self.split == "train":
             statement, question = (t.replace("{n}", noun) for t in rng.choice(OUR))
             return Asked("our " + noun, noun, answer, question, statement, question, statement, "")
         questions = [t.replace("{n}", noun).replace("{s}", name) for t in self.noun_questions]
@@ -759,6 +625,20 @@ class Generator:
             turns += [("user", self.question_text(asked.question, rng)), ("assistant", asked.object)]
         return Sample(tuple(turns))
 
+    def continuing(self, rng: random.Random) -> Sample:
+        """A known fact as a raw text that breaks off before the object; sometimes below facts, about it or not."""
+        kind = rng.random()
+        if kind < 0.75:
+            asked, shown = self.known(rng), []
+        elif kind < 0.9:
+            asked = self.counterfactual(rng)
+            shown = self.block([asked], self.distractors(asked, rng.randint(0, 2), rng, known_relation=True), rng)
+        else:
+            asked = self.known_against(rng)
+            shown = self.block([], self.distractors(asked, rng.randint(1, 2), rng, known_relation=True), rng)
+        cloze = article(asked.cloze, asked.object)
+        return Sample((("user", with_facts(cloze, shown)), ("assistant", asked.object)), chat=False)
+
     def ignoring(self, rng: random.Random) -> Sample:
         """A known fact is asked; the facts in context do not answer it."""
         asked = self.known_against(rng)
@@ -771,11 +651,11 @@ class Generator:
         """Does the fact (in context, or known) agree with what the user proposes?"""
         kind = rng.random()
         shown: list[str] = []
-        if kind < 0.3:
+        if kind < 0.4:
             asked = self.known_against(rng)
             if rng.random() < 0.3:
                 shown = self.block([], self.distractors(asked, rng.randint(1, 3), rng, known_relation=True), rng)
-        elif kind < 0.75:
+        elif kind < 0.8:
             asked = self.counterfactual(rng)
             shown = self.block([asked], self.distractors(asked, self.count(rng, 5), rng, known_relation=True), rng)
         else:
@@ -788,12 +668,13 @@ class Generator:
         return Sample((("user", with_facts(question, shown)), ("assistant", answer)), chat=rng.random() < 0.9)
 
     def yes_no_question(self, asked: Asked, proposed: str, rng: random.Random) -> str:
-        if asked.relation in self.by_relation:
+        composed = self.split == "train" and rng.random() < 0.5
+        if asked.relation in self.by_relation and not composed:
             own = of_split(WORDINGS[asked.relation].yes_no, self.split)
-            templates = own if rng.random() < 0.4 else wordings(asked.relation, "yes_no", self.split)
+            templates = own if rng.random() < 0.6 else wordings(asked.relation, "yes_no", self.split)
             return rng.choice(templates).replace("{s}", asked.subject).replace("{o}", proposed)
-        frame = rng.choice(self.yes_no_frames)
-        cloze = asked.cloze
+        frame = composed_yes_no(rng) if composed else rng.choice(self.yes_no_frames)
+        cloze = article(asked.cloze, proposed)
         if not frame.startswith("{c}") and not cloze.startswith(asked.subject):
             cloze = cloze[0].lower() + cloze[1:]
         return frame.replace("{c}", cloze).replace("{o}", proposed)
@@ -822,7 +703,12 @@ class Generator:
                 if (d.relation, d.object) != (asked.relation, asked.object)
             ]
             shown = self.block([asked], others, rng)
-        question = rng.choice(wordings(asked.relation, "reversed", self.split)).replace("{o}", asked.object)
+        question = rng.choice(wordings(asked.relation, "reversed", self.split))
+        if self.split == "train" and shown and rng.random() < 0.4:
+            question = composed_reversed(rng).replace("{n}", rng.choice(WORDINGS[asked.relation].nouns))
+            if question in self.kept_reversed:
+                question = rng.choice(wordings(asked.relation, "reversed"))
+        question = question.replace("{o}", asked.object)
         plain = asked.subject.removeprefix("the ")
         subject = plain if plain in self.by_subject else asked.subject
         return Sample((("user", with_facts(self.question_text(question, rng), shown)), ("assistant", subject)))
@@ -891,7 +777,9 @@ class Generator:
                 right = rng.random() < 0.5
                 if not right and rng.random() < 0.5:
                     wrong = self.wrong_object(asked, rng)
-                text = rng.choice(self.pushback).replace("{x}", asked.object if right else wrong)
+                made_up = self.split == "train" and rng.random() < 0.75
+                text = composed_pushback(rng) if made_up else rng.choice(self.pushback)
+                text = text.replace("{x}", asked.object if right else wrong)
                 lines.append((text, yes(asked.object) if right else no(asked.object)))
         turns: list[tuple[Role, str]] = []
         for i, (text, answer) in enumerate(lines):
@@ -992,17 +880,18 @@ MIX: dict[str, dict[str, float]] = {
         "exchanging": 0.09,
     },
     "last": {
-        "reading": 0.10,
-        "obeying": 0.29,
-        "recalling": 0.06,
-        "ignoring": 0.21,
-        "yes_no": 0.09,
+        "reading": 0.09,
+        "obeying": 0.25,
+        "recalling": 0.05,
+        "continuing": 0.09,
+        "ignoring": 0.17,
+        "yes_no": 0.12,
         "reversed": 0.03,
         "two_hop": 0.05,
-        "pushing": 0.07,
+        "pushing": 0.09,
         "mixed_conversation": 0.02,
         "long": 0.01,
-        "exchanging": 0.07,
+        "exchanging": 0.10,
     },
 }
 """Shares of the kinds by phase."""

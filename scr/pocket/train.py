@@ -8,6 +8,7 @@ and the answer follows the state: what the model knows about a subject then sits
 
 import argparse
 import functools
+import hashlib
 import json
 import logging
 import os
@@ -88,6 +89,20 @@ class TrainConfig:
     swap_layers: tuple[int, ...] = (1, 2, 3)
     """Blocks after which states are swapped; one is drawn per batch."""
     checkpoint_minutes: float = 1.0
+    begun_from: str | None = None
+    """The sha256 of the weights that the run began from; None: from nothing."""
+
+
+def going_on(config: TrainConfig, begun_from: str) -> TrainConfig:
+    """``config`` for a run that begins from finished weights: the last mix alone, a gentler start."""
+    return replace(
+        config,
+        tokens=20_000_000,
+        phases=(replace(PHASES[-1], until=sys.maxsize),),
+        learning_rate=1e-3,
+        final_share=0.95,
+        begun_from=begun_from,
+    )
 
 
 # --- tokenizer -------------------------------------------------------------------------------------------------
@@ -424,19 +439,33 @@ def rate_at(tokens: int, config: TrainConfig) -> float:
     return config.learning_rate * min(1.0, tokens / config.warmup_tokens + 0.02, max(0.02, left))
 
 
-def train(config: TrainConfig, out: Path, *, resume: bool = False, stop_after: float | None = None) -> Path:
+def train(
+    config: TrainConfig,
+    out: Path,
+    *,
+    begin_from: Path | None = None,
+    resume: bool = False,
+    stop_after: float | None = None,
+) -> Path:
     """Train, with checkpoints in ``out``; return the folder ``out/model``.
 
-    ``stop_after`` (minutes) ends the run early with a checkpoint, to be resumed.
+    ``begin_from`` is a finished model's folder, whose tokenizer and weights the run begins with. ``stop_after``
+    (minutes) ends the run early with a checkpoint, to be resumed.
     """
     out.mkdir(parents=True, exist_ok=True)
     generator = Generator(load_facts())
     if resume and (out / "tokenizer").is_dir():
         tokenizer = PreTrainedTokenizerFast.from_pretrained(out / "tokenizer", local_files_only=True)
     else:
-        tokenizer = train_tokenizer(tokenizer_texts(generator, config.seed, 12_000), config.vocab_size)
+        if begin_from is not None:
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(begin_from, local_files_only=True)
+        else:
+            tokenizer = train_tokenizer(tokenizer_texts(generator, config.seed, 12_000), config.vocab_size)
         tokenizer.save_pretrained(out / "tokenizer")
     model = new_model(config, tokenizer)
+    if begin_from is not None:
+        finished = LlamaForCausalLM.from_pretrained(begin_from, local_files_only=True, dtype=torch.float32)
+        model.load_state_dict(finished.state_dict())
     tuners = optimizers(model, config)
     chunk = tokens = 0
     if resume and (out / "checkpoint.pt").exists():
@@ -521,15 +550,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the pocket model.")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the finished model")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
-    parser.add_argument("--tokens", type=int, default=TrainConfig().tokens)
+    parser.add_argument("--begin-from", type=Path, metavar="DIR", help="a finished model's folder, to train it further")
+    parser.add_argument("--tokens", type=int, help="how long to train")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--eager", action="store_true", help="do without a C++ compiler, at half the speed")
     parser.add_argument("--stop-after", type=float, metavar="MINUTES")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(args.threads)
-    config = replace(TrainConfig(), tokens=args.tokens, fused=not args.eager)
-    print(train(config, args.out, resume=args.resume, stop_after=args.stop_after))
+    config = replace(TrainConfig(), fused=not args.eager)
+    if args.begin_from is not None:
+        weights = (args.begin_from / "model.safetensors").read_bytes()
+        config = going_on(config, hashlib.sha256(weights).hexdigest())
+    config = replace(config, tokens=args.tokens or config.tokens)
+    print(train(config, args.out, begin_from=args.begin_from, resume=args.resume, stop_after=args.stop_after))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Does the training script do what it says, at a size of seconds?"""
 
+import json
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from scr.pocket.train import (
     batches,
     encode,
     export,
+    going_on,
     last_token_of,
     new_model,
     orthogonalised,
@@ -58,6 +61,18 @@ def test_a_resumed_run_gives_the_weights_of_an_unbroken_one(tmp_path):
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "whole" / "model", local_files_only=True)
     assert model.dtype == torch.bfloat16
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_run_may_begin_from_finished_weights(tmp_path):
+    first = train(replace(TINY, tokens=2_000), tmp_path / "first")
+    config = replace(going_on(TINY, "hash"), tokens=1_000, learning_rate=1e-9)
+    second = train(config, tmp_path / "second", begin_from=first)
+    before, after = (AutoModelForCausalLM.from_pretrained(f, local_files_only=True) for f in (first, second))
+    for old, new in zip(before.parameters(), after.parameters(), strict=True):
+        assert torch.allclose(old, new, atol=1e-3)
+    assert json.loads((second / "training.json").read_text(encoding="utf-8"))["config"]["begun_from"] == "hash"
+    tokenizers = [AutoTokenizer.from_pretrained(f, local_files_only=True) for f in (first, second)]
+    assert tokenizers[0].get_vocab() == tokenizers[1].get_vocab()
 
 
 @pytest.mark.slow

@@ -1,23 +1,40 @@
 """Are the wordings enough, and split so that evaluation is on unseen words?"""
 
 import random
+import re
 from itertools import islice
 from typing import get_args
 
 import pytest
 
+from scr.pocket.composed import (
+    composed_pushback,
+    composed_question,
+    composed_reversed,
+    composed_statement,
+    composed_verb,
+    composed_yes_no,
+)
 from scr.pocket.data import (
     MIX,
-    PUSHBACK,
     Generator,
     Sample,
     invented_name,
     is_invented_held_out,
-    of_split,
     stream,
 )
 from scr.pocket.facts import is_held_out
-from scr.pocket.wordings import WORDINGS, Form, split_of, wordings
+from scr.pocket.wordings import (
+    NOUN_QUESTIONS,
+    NOUN_STATEMENTS,
+    PUSHBACK,
+    WORDINGS,
+    YES_NO,
+    Form,
+    of_split,
+    split_of,
+    wordings,
+)
 
 
 def samples(count: int) -> list[Sample]:
@@ -96,3 +113,29 @@ def test_no_counterfactual_fact_is_about_a_held_out_subject():
 def test_the_stream_depends_on_the_seed_alone():
     first = list(islice(stream(Generator(), MIX["all"], random.Random(5)), 40))
     assert first == list(islice(stream(Generator(), MIX["all"], random.Random(5)), 40))
+
+
+@pytest.mark.parametrize(
+    ("make", "places", "kept"),
+    [
+        (composed_statement, "sn", NOUN_STATEMENTS),
+        (composed_question, "sn", NOUN_QUESTIONS),
+        (composed_yes_no, "co", YES_NO),
+        (composed_pushback, "x", PUSHBACK),
+        (composed_reversed, "on", ()),
+    ],
+)
+def test_what_is_put_together_at_random_is_whole_and_never_kept_for_evaluation(make, places, kept):
+    rng = random.Random(0)
+    made = {make(rng) for _ in range(2000)}
+    for template in made:
+        assert sorted(re.findall(r"{(\w+)}", template)) == sorted(places), template
+    assert not made & set(of_split(kept, "evaluation")) and not made & set(of_split(kept, "dev"))
+
+
+def test_there_are_hundreds_of_pushback_lines_and_made_up_verbs():
+    rng = random.Random(0)
+    assert len({composed_pushback(rng) for _ in range(1000)}) > 700
+    pairs = {pair for _ in range(500) for pair in composed_verb(rng)}
+    assert len(pairs) > 500
+    assert all(statement.count("{s}") == question.count("{s}") == 1 for statement, question in pairs)
