@@ -3,7 +3,8 @@
     python -m eval.benchmarks.pocket_editors [--methods memit,rome] [--budget 20] [--n 50] [--tuned-on 50] [--json]
 
 Facts that the model knows, asked as unfinished sentences, are edited to another object of the same relation. Settings
-are searched on development edits (``eval.editors.tune``) and measured on ``n`` others, all written in one batch;
+are searched on development edits (``eval.editors.tune``; PRUNE and RECT try what suited the method they wrap, where
+that was tuned before them) and measured on ``n`` others, all written in one batch;
 ROME writes each edit by itself. Answers are generated greedily to the stop; ``teacher-forced`` stands beside them.
 
 - ``edited``: the edit's own prompt gets the new object; ``rephrased``: so does another wording;
@@ -143,6 +144,7 @@ def run(
             strict=True,
         )
     }
+    best: dict[str, dict[str, Any]] = {}
     for method in methods:
         alone = method in SINGLE
         click.echo(f"{method}: {budget} trials on {len(development)} development edits", err=True)
@@ -157,6 +159,7 @@ def run(
             tokenizer,
             development,
             budget=budget,
+            second=best.get(method.partition("-")[2]),
             moments=lambda _: moments,
             templates=templates,
             others=others,
@@ -164,6 +167,7 @@ def run(
             seed=seed,
             progress=tell,
         )
+        best[method] = tuned.best.settings
         results: list[Figures | None] = []
         sigma: dict[str, dict[str, float]] = {}
         started = time.perf_counter()

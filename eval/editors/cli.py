@@ -139,6 +139,7 @@ def edit(
     examples="""
         scr eval tune -m ./model --method memit --edits dev.jsonl --corpus texts.json --save-config memit.json
         scr eval tune -m ./model --method rome --edits dev.jsonl --corpus texts.json --single --budget 40 --json
+        scr eval tune -m ./model --method prune-memit --edits dev.jsonl --corpus texts.json --second memit.json
     """,
 )
 @click.option("--method", required=True, help="As for scr eval edit.")
@@ -150,6 +151,7 @@ def edit(
 )
 @click.option("--budget", type=click.IntRange(1), default=20, show_default=True, help="Trials; equal for all methods.")
 @click.option("--config", type=_FILE, help="JSON: settings that stay as given in every trial.")
+@click.option("--second", type=_FILE, help="JSON: what the second trial tries, such as the wrapped method's best.")
 @_TEMPLATES
 @_CORPUS
 @_BATCH
@@ -164,6 +166,7 @@ def tune(
     edits: Path,
     budget: int,
     config: Path | None,
+    second: Path | None,
     templates: Path | None,
     corpus: Path | None,
     batch_size: int | None,
@@ -212,6 +215,7 @@ def tune(
         rows,
         budget=budget,
         settings=settings,
+        second=read_settings(second) if second is not None else None,
         moments=moments,
         templates=frozen,
         others=texts,

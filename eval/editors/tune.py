@@ -1,6 +1,7 @@
 """Which settings suit an editor on this model? The same number of trials for every method, on development edits.
 
-The first trial is the published configuration. Half of the rest is drawn from the ranges that papers and their
+The first trial is the published configuration; a method that wraps another may try the other's settings second. Half
+of the rest is drawn from the ranges that papers and their
 published configurations span (log-uniform where they span magnitudes), the other half near the best so far. A trial
 writes the development edits, asks for them by greedy decoding to the stop, and gives the model back.
 
@@ -336,6 +337,7 @@ def tune(
     *,
     budget: int = 20,
     settings: Settings | None = None,
+    second: Settings | None = None,
     moments: Callable[[Sequence[int]], Mapping[int, Any]] | None = None,
     templates: Templates | None = None,
     others: Sequence[str] | None = None,
@@ -350,6 +352,7 @@ def tune(
     Args:
         budget: trials.
         settings: fixed for all trials; not searched.
+        second: tried in the second trial, such as the best settings of the method that this one wraps.
         moments: layers to their second moments, for the methods that need them.
         templates: context templates; None samples them once.
         others: prompts that no edit governs, for WISE; None samples them.
@@ -398,6 +401,8 @@ def tune(
         best = max(trials, key=lambda trial: trial.rank, default=None)
         if number == 0 or best is None:
             chosen: Settings = {}
+        elif number == 1 and second is not None:
+            chosen = {name: value for name, value in second.items() if name in space}
         elif number <= budget // 2:
             chosen = {name: drawn.drawn(rng) for name, drawn in space.items()}
         else:

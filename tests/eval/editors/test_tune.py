@@ -152,6 +152,12 @@ def test_the_search_spends_its_budget_and_gives_the_model_back(
     assert all(torch.equal(p, kept[name]) for name, p in model.named_parameters())
 
 
+def test_the_second_trial_may_be_given(make_model: Any, tokenizer: Any, facts: list[Edit]) -> None:
+    given = {"lr": 0.002, "num_steps": 1, "no such setting": 1}
+    found = search("ft-m", make_model(), tokenizer, development(facts), budget=2, second=given)
+    assert [trial.settings for trial in found.trials] == [{}, {"lr": 0.002, "num_steps": 1}]
+
+
 def test_a_trial_that_fails_is_told_and_counts(
     make_model: Any, tokenizer: Any, templates: Any, facts: list[Edit]
 ) -> None:
@@ -190,6 +196,7 @@ def test_the_command_writes_settings_that_edit_takes(make_model: Any, tokenizer:
     group = Group("eval", commands={"edit": edit, "tune": tune})
     shared = ["-m", str(folder), "--json", "--method", "ft-m", "--edits", str(path)]
     arguments = ["tune", *shared, "--budget", "3", "--config", str(settings), "--save-config", str(config), "--single"]
+    arguments += ["--second", str(settings)]
     told = json.loads(CliRunner().invoke(group, arguments, catch_exceptions=False).stdout)
     assert (len(told["trials"]), told["edits"], told["config"]["num_steps"]) == (3, 2, 2)
     assert json.loads(config.read_text(encoding="utf-8")) == told["config"]
