@@ -46,19 +46,34 @@ def complete_id(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
         scr ls
         scr ls --all
         scr ls --as-of 2026-01-01 --json
+        scr ls --known-at 2100-01-01
         scr ls -n team-a --tag buildings
     """,
 )
 @click.option("--all", "everything", is_flag=True, help="Superseded and removed versions too.")
 @click.option("--as-of", metavar="TIME", help="What was valid at that time, such as 2026-01-01.")
+@click.option(
+    "--known-at", metavar="TIME", help="As the store stood then; with --as-of, what it held valid at that time."
+)
 @click.option("--tag", metavar="WORD", help="Only facts with this tag.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="The newest N.")
 @pass_session
-def ls(session: Session, everything: bool, as_of: str | None, tag: str | None, limit: int | None) -> None:
+def ls(
+    session: Session,
+    everything: bool,
+    as_of: str | None,
+    known_at: str | None,
+    tag: str | None,
+    limit: int | None,
+) -> None:
     """List the facts."""
+    if everything and (as_of is not None or known_at is not None):
+        raise click.UsageError("--all is every version of every time; leave out --as-of and --known-at")
     store = existing_store(session)
     namespace = session.settings.namespace
-    edits = store.edits(namespace, as_of=as_of, include_closed=everything) if store is not None else []
+    edits = (
+        store.edits(namespace, as_of=as_of, known_at=known_at, include_closed=everything) if store is not None else []
+    )
     if not edits:
         _refuse_unknown_namespace(session, store)
     if tag is not None:

@@ -227,6 +227,16 @@ def test_the_past_can_be_listed(scr: Run) -> None:
     assert result.exit_code == 2 and "write it like 2024-07-01" in result.stderr
 
 
+def test_a_list_known_at_an_earlier_time_has_what_the_store_said_then(scr: Run) -> None:
+    scr("add", "The capital of France is Paris.", "--id", "old", "--valid-from", "2020-01-01")
+    then = data(scr("log", "--json"))["events"][0]["time"]
+    scr("add", "The capital of France is Lyon.", "--id", "new", "--valid-from", "2021-01-01")
+    assert ids(scr, "--known-at", then) == ["old"] and ids(scr) == ["new"]
+    assert ids(scr, "--known-at", then, "--as-of", "2022-01-01") == ["old"]
+    assert ids(scr, "--as-of", "2022-01-01") == ["new"]
+    assert "leave out" in scr("ls", "--all", "--known-at", then).stderr
+
+
 def test_the_log_names_who_did_what_and_verifies(scr: Run) -> None:
     scr("add", "The capital of France is Lyon.", "--id", "fr")
     scr("rm", "fr", "-y")
