@@ -4,9 +4,10 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+from memory_store.corrections import EVERY_EDIT, KINDS
 from memory_store.errors import StoreFormatError
 from memory_store.events import EventLog, VerifyReport, canonical
-from memory_store.identity import names_of
+from memory_store.identity import names_of, normal
 from memory_store.records import COLUMNS, as_edit, as_json
 from memory_store.sqlite import Database
 
@@ -35,12 +36,17 @@ def _disagreement(db: Database) -> tuple[int | None, str]:
     windows: dict[int, Any] = {}
     about: dict[int, int] = {}
     said: dict[int, str] = {}
+    corrections: dict[int, int | None] = {}
+    corrected: dict[int, tuple[Any, ...]] = {}
     for seq, row, kind, payload in db.each(
         "SELECT e.seq, e.edit, e.kind, p.payload FROM events e JOIN payloads p ON p.seq = e.seq ORDER BY e.seq"
     ):
         content = json.loads(payload)
         if kind == "put":
             said[row] = canonical(content["edit"])
+        if "correction" in content and kind in KINDS:
+            corrected[content["correction"]] = (seq, kind, content["text"], content["value"], row)
+        corrections |= {int(number): stands for number, stands in content.get("corrections", {}).items()}
         for edit, spans in content.get("windows", {}).items():
             windows[int(edit)] = spans
             about[int(edit)] = seq
@@ -58,6 +64,31 @@ def _disagreement(db: Database) -> tuple[int | None, str]:
     gone = sorted(row for row in said if row not in rows)
     if gone:
         return about.get(gone[0]), f"an edit that event {about.get(gone[0])} is about is missing"
+    return _corrections_disagree(db, corrections, corrected)
+
+
+def _corrections_disagree(
+    db: Database, stands: dict[int, int | None], said: dict[int, tuple[Any, ...]]
+) -> tuple[int | None, str]:
+    """The same for corrections.
+
+    Args:
+        stands: whether each stands, as the events say; None for one that is erased.
+        said: of each, the event that made it, and its kind, text, value and edit.
+    """
+    there = set()
+    for number, kind, text, value, edit, standing, about, identity, of_edit in db.rows(
+        "SELECT c.id, c.kind, c.text, c.value, c.edit, c.standing, c.about, c.identity, e.identity"
+        " FROM corrections c LEFT JOIN edits e ON e.row = c.edit ORDER BY c.id"
+    ):
+        there.add(number)
+        seq = said[number][0] if number in said else None
+        same = seq is not None and said[number][1:] == (kind, text, value, edit) and stands.get(number) == standing
+        if not same or about != normal(text) or identity != (of_edit or EVERY_EDIT):
+            return seq, f"correction {number} is not what its events say"
+    gone = sorted(number for number, standing in stands.items() if standing is not None and number not in there)
+    if gone:
+        return said.get(gone[0], (None,))[0], f"correction {gone[0]} is missing"
     return None, ""
 
 

@@ -11,7 +11,7 @@ from memory_store.timeline import Window
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """An open transaction. Its events are the only thing that changes when a version is valid."""
+    """An open transaction. Its events alone change when a version is valid, and whether a correction stands."""
 
     db: Database
     log: EventLog
@@ -29,9 +29,16 @@ class Batch:
         row: int | None = None,
         target: int | None = None,
         windows: Mapping[int, Sequence[Window]] | None = None,
+        corrections: Mapping[int, bool] | None = None,
     ) -> None:
-        """Append an event and give versions, by row, the windows they have from it on."""
-        windows = windows or {}
+        """Append an event and give versions, by row, the windows they have from it on.
+
+        Args:
+            corrections: which corrections, by number, stand from it on, and which no longer do.
+        """
+        windows, corrections = windows or {}, corrections or {}
+        if corrections:
+            payload["corrections"] = {str(number): int(stands) for number, stands in corrections.items()}
         if windows:
             payload["windows"] = {str(edit): [list(window) for window in spans] for edit, spans in windows.items()}
         seq = self.log.append(
@@ -50,3 +57,5 @@ class Batch:
                 "INSERT INTO windows (edit, valid_from, valid_until, known_from) VALUES (?, ?, ?, ?)",
                 [(edit, start, end, seq) for start, end in spans],
             )
+        for number, stands in corrections.items():
+            self.db.execute("UPDATE corrections SET standing = ? WHERE id = ?", (int(stands), number))

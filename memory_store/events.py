@@ -26,8 +26,8 @@ class Event:
     """UTC; strictly later than the batch before."""
     actor: str | None
     kind: str
-    """One of the store's own (``put``, ``forget``, ``undo``, ``redo``, ``purge``, ``reindex``, ``import``), or what a
-    caller recorded, such as ``apply``."""
+    """One of the store's own (``put``, ``forget``, ``undo``, ``redo``, ``purge``, ``reindex``, ``import``, ``allow``,
+    ``deny``, ``threshold``, ``calibrate``), or what a caller recorded, such as ``apply``."""
     batch: int
     """All events of one call share it."""
     namespace: str

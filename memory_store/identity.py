@@ -69,15 +69,20 @@ def identity_of(edit: Edit) -> str:
     >>> identity_of(Edit(statement="France's capital is Lyon.", subject="France", prompt="The capital of France is"))
     'france\\nprompt the capital of france is'
     """
-    subject = _key(edit.subject)
+    subject = normal(edit.subject)
     if edit.subject and edit.relation:
-        return f"{subject}\nrelation {_key(edit.relation)}"
+        return f"{subject}\nrelation {normal(edit.relation)}"
     if edit.prompt:
-        return f"{subject}\nprompt {_key(edit.prompt)}"
-    return f"\nstatement {_key(edit.statement)}"
+        return f"{subject}\nprompt {normal(edit.prompt)}"
+    return f"\nstatement {normal(edit.statement)}"
 
 
-def _key(text: str) -> str:
+def normal(text: str) -> str:
+    """Return what equal texts have in common: ``fold``, or for punctuation alone the text itself.
+
+    >>> normal("Who is the  CEO?") == normal("who is the ceo"), normal("?!")
+    (True, '?!')
+    """
     # A text of punctuation alone folds to nothing; it must not equal every other such text.
     return fold(text) or _plain(text).casefold()
 

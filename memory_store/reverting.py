@@ -1,4 +1,5 @@
-"""How is a write taken back? By an event that gives each version the windows it had before.
+"""How is a write taken back? By an event that gives each version the windows it had before, and lets the corrections
+stand that stood before.
 
 ``undo`` takes batches back from the last to the first, and a redo takes back the last undo, so what is restored is
 always the state that followed. ``revert`` takes back one batch from the middle; it is allowed only where no later
@@ -9,10 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memory_store.batch import Batch
+from memory_store.corrections import KINDS, changed_by
 from memory_store.errors import BatchNotFoundError, ConflictError
 from memory_store.sqlite import Database
 from memory_store.timeline import last_end
 from memory_store.versions import Versions
+
+WRITES = ("put", "forget", *KINDS)
+"""Kinds of events that can be taken back."""
+_WRITES = f"({', '.join(map(repr, WRITES))})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,7 @@ class Reverted:
 
     batch: int
     kind: str
-    """What the batch was: ``put`` or ``forget``."""
+    """What the batch was: ``put``, ``forget``, or a correction (``allow``, ``deny``, ``threshold``, ``calibrate``)."""
     closed: tuple[str, ...]
     """edit_ids that no longer hold, or no longer as long."""
     reopened: tuple[str, ...]
@@ -29,7 +35,7 @@ class Reverted:
 
 
 def undo(batch: Batch, versions: Versions, count: int, namespace: str | None) -> list[Reverted]:
-    """Take back the last ``count`` batches of put and forget that still stand."""
+    """Take back the last ``count`` batches that changed facts or corrections and still stand."""
     done: list[Reverted] = []
     before: int | None = None
     while len(done) < count and (found := _last_standing(batch.db, namespace, before)):
@@ -39,7 +45,7 @@ def undo(batch: Batch, versions: Versions, count: int, namespace: str | None) ->
 
 
 def redo(batch: Batch, versions: Versions, count: int, namespace: str | None) -> list[Reverted]:
-    """Take back the last ``count`` undos after which nothing was put or forgotten."""
+    """Take back the last ``count`` undos after which nothing was written."""
     done: list[Reverted] = []
     while len(done) < count and (found := _last_undone(batch.db, namespace)):
         target, undone_by, spaces = found
@@ -63,13 +69,13 @@ def revert(batch: Batch, versions: Versions, target: int, namespace: str | None)
     )
     if not events:
         raise BatchNotFoundError(f"no batch {target}{where}; see: scr log --all")
-    writes = [space for space, kind, _ in events if kind in ("put", "forget")]
+    writes = list(dict.fromkeys(space for space, kind, _ in events if kind in WRITES))
     if not writes:
         kind = events[0][1]
         step = {"undo": "scr redo", "redo": "scr undo"}.get(kind)
         what = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
         raise ConflictError(
-            f"batch {target} is {what}, and only puts and forgets can be taken back"
+            f"batch {target} is {what}, and only puts, forgets and corrections can be taken back"
             + (f"; to turn it round: {step}" if step else "")
         )
     spaces = [space for space in writes if _stands(db, target, space)]
@@ -78,8 +84,9 @@ def revert(batch: Batch, versions: Versions, target: int, namespace: str | None)
     for space in spaces:
         if later := _touched_later(db, target, space):
             number, kind, edit_id = later
+            thing = "correction" if kind in KINDS else "fact"
             raise ConflictError(
-                f"batch {number} ({kind} {edit_id!r}) changed the same fact after batch {target}; "
+                f"batch {number} ({kind} {edit_id!r}) changed the same {thing} after batch {target}; "
                 f"first: scr revert {number}"
             )
     return _revert(batch, versions, "undo", target, target, spaces)
@@ -102,7 +109,22 @@ def _touched_later(db: Database, target: int, namespace: str) -> tuple[int, str,
         " AND v.seq > ? AND v.batch > ? AND v.kind IN ('put', 'forget') ORDER BY v.seq DESC, v.edit = other.row DESC",
         (namespace, first, last, first, last, last, target),
     )
-    return next(((number, kind, edit_id) for number, kind, edit_id in rows if _stands(db, number, namespace)), None)
+    found = ((number, kind, edit_id) for number, kind, edit_id in rows if _stands(db, number, namespace))
+    return next(found, None) or _corrected_later(db, target, namespace)
+
+
+def _corrected_later(db: Database, target: int, namespace: str) -> tuple[int, str, str] | None:
+    """Return the last standing batch (number, kind, edit_id) that later changed one of the same corrections."""
+    mine = changed_by(db, target, namespace)
+    if not mine:
+        return None
+    rows = db.rows(
+        "SELECT DISTINCT v.batch, v.kind, coalesce(e.edit_id, '') FROM events v LEFT JOIN edits e ON e.row = v.edit"
+        f" WHERE v.namespace = ? AND v.batch > ? AND v.kind IN ({','.join('?' * len(KINDS))}) ORDER BY v.batch DESC",
+        (namespace, target, *KINDS),
+    )
+    found = (row for row in rows if mine.keys() & changed_by(db, row[0], namespace).keys())
+    return next(((n, kind, edit_id) for n, kind, edit_id in found if _stands(db, n, namespace)), None)
 
 
 def _span(db: Database, batch: int, namespace: str, target: int | None = None) -> tuple[int, int]:
@@ -118,7 +140,7 @@ def _last_standing(db: Database, namespace: str | None, before: int | None) -> t
     """Return the last batch, older than ``before``, that is not undone, and the namespaces where it is not."""
     while True:
         before = db.value(
-            "SELECT batch FROM events WHERE kind IN ('put', 'forget') AND batch < ?"
+            f"SELECT batch FROM events WHERE kind IN {_WRITES} AND batch < ?"
             " AND (? IS NULL OR namespace = ?) ORDER BY batch DESC LIMIT 1",
             (2**62 if before is None else before, namespace, namespace),
         )
@@ -144,7 +166,7 @@ def _last_undone(db: Database, namespace: str | None) -> tuple[int, int, list[st
             "SELECT namespace FROM events u WHERE kind = 'undo' AND batch = ? AND target = ?"
             " AND (? IS NULL OR namespace = ?) AND NOT EXISTS (SELECT 1 FROM events later"
             " WHERE later.namespace = u.namespace AND later.seq > u.seq"
-            " AND (later.kind IN ('put', 'forget') OR later.target = u.target))",
+            f" AND (later.kind IN {_WRITES} OR later.target = u.target))",
             (batch, target, namespace, namespace),
         )
         if rows:
@@ -153,7 +175,7 @@ def _last_undone(db: Database, namespace: str | None) -> tuple[int, int, list[st
 
 
 def _revert(batch: Batch, versions: Versions, kind: str, target: int, what: int, spaces: Sequence[str]) -> Reverted:
-    """Give every version that batch ``what`` changed the windows it had before."""
+    """Give every version that batch ``what`` changed the windows it had before, and every correction its standing."""
     closed: list[str] = []
     reopened: list[str] = []
     for space in spaces:
@@ -171,6 +193,7 @@ def _revert(batch: Batch, versions: Versions, kind: str, target: int, what: int,
                 closed.append(edit_id)
             elif end_before > end:
                 reopened.append(edit_id)
-        batch.event(kind, space, {}, target=target, windows=before)
+        said = changed_by(batch.db, what, space, target)
+        batch.event(kind, space, {}, target=target, windows=before, corrections=said)
     kind_of_target = batch.db.value("SELECT kind FROM events WHERE batch = ? LIMIT 1", (target,))
     return Reverted(target, kind_of_target, tuple(closed), tuple(reopened))

@@ -75,6 +75,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TRIGGER payloads_are_not_changed BEFORE UPDATE ON payloads
             BEGIN SELECT RAISE(ABORT, 'payloads are only purged'); END""",
     ),
+    (
+        # What was said about when the versions of a fact fire (identity; empty: of every edit of the namespace).
+        # kind: allow or deny, about a query; threshold or calibrate, about a decider, with the value.
+        # about: text in its normal form. edit: the version for which it was said; with it, a purge erases it.
+        """CREATE TABLE corrections (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            namespace TEXT NOT NULL, identity TEXT NOT NULL, kind TEXT NOT NULL,
+            text TEXT NOT NULL, about TEXT NOT NULL, value REAL,
+            edit INTEGER REFERENCES edits (row), standing INTEGER NOT NULL)""",
+        """CREATE INDEX corrections_by_identity ON corrections (namespace, identity) WHERE standing""",
+        """CREATE INDEX corrections_by_edit ON corrections (edit) WHERE edit IS NOT NULL""",
+        """CREATE INDEX corrections_that_allow ON corrections (namespace) WHERE standing AND kind = 'allow'""",
+    ),
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from memory_store.audit import Finding, examined, verified
 from memory_store.batch import Batch
+from memory_store.corrections import EVERY_EDIT, Correction, allowed, correct, standing
 from memory_store.edit import DEFAULT_NAMESPACE, Diff, Edit, Hit, PutResult, Status, Version
 from memory_store.erasing import Purged, erase
 from memory_store.errors import BatchNotFoundError, ConfigError, EncoderMismatchError
@@ -25,11 +26,11 @@ from memory_store.events import Event, EventLog, VerifyReport
 from memory_store.identity import claim_of, fold, identity_of, is_free, names_of, same_text, spans_of
 from memory_store.naming import proposed_ids
 from memory_store.records import COLUMNS, as_edit, as_json, as_row
-from memory_store.reverting import Reverted, redo, revert, undo
+from memory_store.reverting import WRITES, Reverted, redo, revert, undo
 from memory_store.sqlite import IN_MEMORY, SCHEMA_VERSION, Database
 from memory_store.timeline import Window, contains, effective, instant, make_room, merged
-from memory_store.validation import validated, validated_kind, validated_namespace
-from memory_store.versions import EDIT_COLUMNS, KNOWN_NOW, Versions, not_found
+from memory_store.validation import validated, validated_kind, validated_namespace, validated_query
+from memory_store.versions import EDIT_COLUMNS, KNOWN_NOW, VALID, Versions, not_found
 
 if TYPE_CHECKING:
     from memory_store.index import Keys
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 IndexKind = Literal["auto", "exact", "faiss", "codes"]
 LONGEST_MENTION = 12
 """Names of more words than this are not looked for in a text."""
-
-_VALID = "(w.valid_from IS NULL OR w.valid_from <= ?) AND (w.valid_until IS NULL OR w.valid_until > ?)"
 
 
 def utc_now() -> datetime:
@@ -129,6 +128,8 @@ class EditStore:
         actor: str | None = None,
         dry_run: bool = False,
         imported: Mapping[str, Any] | None = None,
+        thresholds: Mapping[int, tuple[str, float]] | None = None,
+        replaces: Sequence[Sequence[Edit]] = (),
     ) -> list[PutResult]:
         """Store edits, all in one transaction; a failure leaves the store as it was.
 
@@ -137,6 +138,10 @@ class EditStore:
             actor: who writes, for edits that do not say.
             dry_run: return what would happen and keep nothing.
             imported: of which file these are a part; kept in the log beside them, as an ``import`` event.
+            thresholds: for edits by their place, a decider's name and the probability that the edit needs of it to
+                fire, whatever others need; kept as ``threshold`` events of the same batch.
+            replaces: for each edit the facts, stored or earlier in the batch, whose place it takes as well as that of
+                its own older versions; each names a fact by its identity. Empty: none.
 
         Returns:
             For each edit what became of it, and the batch to give to ``revert``; a conflict is reported, not raised,
@@ -161,16 +166,24 @@ class EditStore:
             written: dict[tuple[str, str], tuple[Edit, Window]] = {}
             results = []
             for number, edit in enumerate(edits):
-                result, row = self._put_one(batch, edit, written)
+                result, row = self._put_one(batch, edit, written, replaces[number] if replaces else ())
                 if row is not None:
                     self._db.put_vectors((row, kind, rows[number]) for kind, rows in blobs.items())
+                    if thresholds and number in thresholds:
+                        decider, value = thresholds[number]
+                        stored = self._versions.found(edit.namespace, result.edit.edit_id)
+                        correct(batch, "threshold", decider, namespace=edit.namespace, stored=stored, value=value)
                 results.append(result if row is None or dry_run else replace(result, batch=batch.number))
             if imported is not None:
                 batch.event("import", edits[0].namespace if edits else DEFAULT_NAMESPACE, dict(imported))
         return results
 
     def _put_one(
-        self, batch: Batch, edit: Edit, written: dict[tuple[str, str], tuple[Edit, Window]]
+        self,
+        batch: Batch,
+        edit: Edit,
+        written: dict[tuple[str, str], tuple[Edit, Window]],
+        replaces: Sequence[Edit],
     ) -> tuple[PutResult, int | None]:
         """Return the result and, when something was stored, its row."""
         identity = identity_of(edit)
@@ -179,7 +192,8 @@ class EditStore:
             reason = f"edit_id {edit.edit_id!r} already names {held.edit.statement!r:.100}; give another id, or none"
             return PutResult(status="conflict", edit=edit, reason=reason), None
 
-        others = self._versions.standing(edit.namespace, identity)
+        facts = dict.fromkeys([identity, *map(identity_of, replaces)])
+        others = [stored for fact in facts for stored in self._versions.standing(edit.namespace, fact)]
         window = effective(
             (edit.valid_from, edit.valid_until), [span for other in others for span in other.windows], batch.time
         )
@@ -241,7 +255,7 @@ class EditStore:
             return [self._versions.shown(stored, batch.time) for stored in found]
 
     def undo(self, count: int = 1, *, namespace: str | None = None, actor: str | None = None) -> list[Reverted]:
-        """Take back the last ``count`` batches of put and forget that still stand, the last one first.
+        """Take back the last ``count`` batches of facts or corrections that still stand, the last one first.
 
         Args:
             namespace: only what batches did there; ``None`` takes whole batches.
@@ -253,12 +267,12 @@ class EditStore:
             return undo(batch, self._versions, count, namespace)
 
     def redo(self, count: int = 1, *, namespace: str | None = None, actor: str | None = None) -> list[Reverted]:
-        """Take back the last ``count`` undos; a put or forget since then ends what can be redone."""
+        """Take back the last ``count`` undos; a write since then ends what can be redone."""
         with self._batch(actor) as batch:
             return redo(batch, self._versions, count, namespace)
 
     def revert(self, batch: int, *, namespace: str | None = None, actor: str | None = None) -> Reverted:
-        """Take back one batch of put or forget from anywhere in the history; ``redo`` brings it back.
+        """Take back one batch of facts or corrections from anywhere in the history; ``redo`` brings it back.
 
         Args:
             batch: its number, from ``PutResult.batch`` or the log.
@@ -266,14 +280,15 @@ class EditStore:
 
         Raises:
             BatchNotFoundError: there is no such batch (there).
-            ConflictError: a later write that stands changed the same facts (it is named), the batch is taken back
-                already, or it was no put or forget; nothing is changed.
+            ConflictError: a later write that stands changed the same facts or corrections (it is named), the batch is
+                taken back already, or it wrote neither; nothing is changed.
         """
         with self._batch(actor) as open_batch:
             return revert(open_batch, self._versions, batch, namespace)
 
     def purge(self, edit_ids: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE, actor: str | None = None) -> Purged:
-        """Erase versions for good, whatever their status: texts, keys, names, and what events say of them.
+        """Erase versions for good, whatever their status: texts, keys, names, the corrections given for them, and what
+        events say of them.
 
         The events themselves stay, so that the chain still verifies; a purge cannot be undone. Copies made by
         ``backup`` or export are not touched.
@@ -331,8 +346,8 @@ class EditStore:
         namespace: str = DEFAULT_NAMESPACE,
         actor: str | None = None,
     ) -> None:
-        """Append an event of the caller's own kind, such as ``apply``, ``deny``, ``allow`` or ``calibration``."""
-        if kind in ("put", "forget", "undo", "redo", "purge", "reindex", "import"):
+        """Append an event of the caller's own kind, such as ``apply`` or ``review``."""
+        if kind in (*WRITES, "undo", "redo", "purge", "reindex", "import"):
             raise ConfigError(f"event kind {kind!r} is the store's own; use another name")
         with self._batch(actor) as batch:
             stored = None if edit_id is None else self._versions.found(namespace, edit_id)
@@ -362,6 +377,74 @@ class EditStore:
         with self._batch(actor) as batch:
             for stored in self._versions.all_of(namespace, list(dict.fromkeys(edit_ids))):
                 batch.event("apply", namespace, dict(payload), row=stored.row)
+
+    def allow(
+        self,
+        edit_id: str,
+        queries: str | Sequence[str],
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        actor: str | None = None,
+    ) -> list[Correction]:
+        """Say that queries are in the scope of a fact, whatever a decider thinks; one batch, which ``undo`` takes back.
+
+        It holds for every version of the fact, also one that comes later, and stands in place of a denial of the same
+        query.
+
+        Returns:
+            For each query what stands now; its ``batch`` is 0 where it stood before.
+
+        Raises:
+            EditNotFoundError: the edit_id is unknown here, or forgotten.
+            InvalidEditError: a query is empty or no text; nothing is stored.
+        """
+        return self._correct("allow", edit_id, queries, namespace, actor)
+
+    def deny(
+        self,
+        edit_id: str,
+        queries: str | Sequence[str],
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        actor: str | None = None,
+    ) -> list[Correction]:
+        """Say that queries are out of the scope of a fact; otherwise as ``allow``."""
+        return self._correct("deny", edit_id, queries, namespace, actor)
+
+    def _correct(
+        self,
+        kind: Literal["allow", "deny"],
+        edit_id: str,
+        queries: str | Sequence[str],
+        namespace: str,
+        actor: str | None,
+    ) -> list[Correction]:
+        texts = [validated_query(query) for query in ([queries] if isinstance(queries, str) else queries)]
+        with self._batch(actor) as batch:
+            (stored,) = self._versions.all_of(namespace, [edit_id], standing=True)
+            return [correct(batch, kind, text, namespace=namespace, stored=stored) for text in texts]
+
+    def calibrate(
+        self,
+        decider: str,
+        threshold: float,
+        measured: Mapping[str, Any] | None = None,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        actor: str | None = None,
+    ) -> Correction:
+        """Say from which probability on a decider's edits fire in a namespace; ``undo`` takes it back.
+
+        Args:
+            decider: its name, such as ``pair``.
+            threshold: a probability, in [0, 1].
+            measured: what it rests on; kept in the event.
+        """
+        if not 0 <= threshold <= 1:
+            raise ConfigError(f"threshold is {threshold}, wanted a probability in [0, 1]")
+        namespace = validated_namespace(namespace)
+        with self._batch(actor) as batch:
+            return correct(batch, "calibrate", decider, namespace=namespace, value=threshold, said=measured)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -418,7 +501,7 @@ class EditStore:
             known, known_values, moment = self._known(as_of, known_at, now)
             rows = self._db.rows(
                 f"SELECT {EDIT_COLUMNS}, w.valid_from, w.valid_until FROM edits e JOIN windows w ON w.edit = e.row"
-                f" WHERE e.namespace = ? AND {known} AND {_VALID} ORDER BY e.row",
+                f" WHERE e.namespace = ? AND {known} AND {VALID} ORDER BY e.row",
                 (namespace, *known_values, moment, moment),
             )
             return [as_edit(row, row[-2:]) for row in rows]
@@ -463,7 +546,7 @@ class EditStore:
             moment = self._now() if as_of is None else instant(as_of, "as_of")
             found = self._db.value(
                 "SELECT 1 FROM edits e CROSS JOIN windows w ON w.edit = e.row"
-                f" WHERE e.namespace = ? AND {KNOWN_NOW} AND {_VALID} LIMIT 1",
+                f" WHERE e.namespace = ? AND {KNOWN_NOW} AND {VALID} LIMIT 1",
                 (namespace, moment, moment),
             )
             return found is not None
@@ -519,7 +602,7 @@ class EditStore:
 
         rows = self._db.rows(
             "SELECT e.row, v.data FROM edits e JOIN windows w ON w.edit = e.row JOIN vectors v ON v.edit = e.row"
-            f" WHERE e.namespace = ? AND v.kind = ? AND {KNOWN_NOW} AND {_VALID}",
+            f" WHERE e.namespace = ? AND v.kind = ? AND {KNOWN_NOW} AND {VALID}",
             (namespace, kind, moment, moment),
         )
         index = ExactIndex(queries.shape[1])
@@ -581,7 +664,7 @@ class EditStore:
             for text in texts:
                 rows = self._db.rows_in(
                     "SELECT n.words, length(n.name), e.row, e.edit_id FROM names n JOIN edits e ON e.row = n.edit"
-                    f" JOIN windows w ON w.edit = n.edit WHERE n.namespace = ? AND {KNOWN_NOW} AND {_VALID}"
+                    f" JOIN windows w ON w.edit = n.edit WHERE n.namespace = ? AND {KNOWN_NOW} AND {VALID}"
                     " AND n.name IN (?)",
                     spans_of(text, min(longest, LONGEST_MENTION)),
                     (namespace, moment, moment),
@@ -589,6 +672,37 @@ class EditStore:
                 rows.sort(key=lambda row: (-row[0], -row[1], row[2]))
                 found.append(list(dict.fromkeys(row[3] for row in rows))[:limit])
             return found
+
+    def corrections(
+        self, namespace: str = DEFAULT_NAMESPACE, *, identities: Sequence[str] | None = None, edit_id: str | None = None
+    ) -> list[Correction]:
+        """Return the corrections that stand, in the order they were given.
+
+        Args:
+            identities: of these facts only, and what holds for every edit.
+            edit_id: of the fact of which this is a version.
+
+        Raises:
+            EditNotFoundError: no version ever had this edit_id here.
+        """
+        with self._db.snapshot():
+            if edit_id is not None:
+                identities = [identity_of(self._versions.found(namespace, edit_id).edit)]
+            elif identities is not None:
+                identities = [*identities, EVERY_EDIT]
+            return standing(self._db, namespace, identities)
+
+    def allowed(
+        self,
+        texts: Sequence[str],
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        as_of: str | datetime | None = None,
+    ) -> list[list[str]]:
+        """Return for each text the edit_ids of facts allowed for it, or for a text of nearly the same words."""
+        with self._db.snapshot():
+            moment = self._now() if as_of is None else instant(as_of, "as_of")
+            return allowed(self._db, namespace, texts, moment)
 
     def namespaces(self) -> list[str]:
         """Return the namespaces that hold or held an edit."""
@@ -745,7 +859,7 @@ class EditStore:
         return dict(
             self._db.rows(
                 "SELECT e.namespace, count(*) FROM edits e JOIN windows w ON w.edit = e.row"
-                f" WHERE {KNOWN_NOW} AND {_VALID} GROUP BY e.namespace",
+                f" WHERE {KNOWN_NOW} AND {VALID} GROUP BY e.namespace",
                 (now, now),
             )
         )

@@ -64,6 +64,18 @@ def validated(edit: Edit, where: str = "") -> Edit:
     )
 
 
+def validated_query(query: str) -> str:
+    """Return a query as it will be kept.
+
+    Raises:
+        InvalidEditError: it is empty, too long, or holds what no text should.
+    """
+    text = _text(query, "the query", LONGEST_TEXT)
+    if not text.strip():
+        raise InvalidEditError("the query is empty; write the question as people ask it")
+    return text
+
+
 def validated_namespace(namespace: str) -> str:
     if not isinstance(namespace, str) or not _NAMESPACE.fullmatch(namespace):
         raise InvalidEditError(

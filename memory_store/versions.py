@@ -15,6 +15,8 @@ EDIT_COLUMNS = ", ".join(f"e.{column}" for column in COLUMNS)
 """For a query over edits e; ``as_edit`` reads them."""
 KNOWN_NOW = "w.known_until IS NULL"
 """For a query over windows w."""
+VALID = "(w.valid_from IS NULL OR w.valid_from <= ?) AND (w.valid_until IS NULL OR w.valid_until > ?)"
+"""For a query over windows w; its two values are the moment."""
 
 
 @dataclass(frozen=True, slots=True)
