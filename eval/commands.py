@@ -9,12 +9,16 @@ import shlex
 import time
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from eval.editors.cli import meter
 from memory_store.errors import ConfigError
 from scr.cli.options import Command, Session, pass_session
+
+if TYPE_CHECKING:
+    from eval.methods import Wording
 
 _OUT = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -52,7 +56,14 @@ FULL = f"{QUICK},scr-paper,rome,rect,prune,locft-bf"
 @click.option("--fixed", type=click.IntRange(0), help="Untouched facts asked at a point. [default: 200]")
 @click.option("--singles", type=click.IntRange(1), help="Edits that are tried alone. [default: 30]")
 @click.option("--corpus", type=_FILE, help="Texts for second moments: a JSON list, or one a line.")
-@click.option("--bare", is_flag=True, help="Ask bare prompts even where the model has a chat template.")
+@click.option("--bare", is_flag=True, help="Ask and write bare prompts even where the model has a chat template.")
+@click.option(
+    "--written",
+    type=click.Choice(["asked", "raw"]),
+    default="asked",
+    show_default=True,
+    help="Weight editors write an edit as it will be asked, or as raw text, as published, whatever is asked.",
+)
 @click.option("--max-new-tokens", type=click.IntRange(1), default=24, show_default=True, help="Longest answer.")
 @click.option("--quick", is_flag=True, help=f"A look, under a minute: {QUICK}; 1 and 10 edits.")
 @click.option("--full", is_flag=True, help="Also the methods that write one by one, to the last edit.")
@@ -73,6 +84,7 @@ def run(
     singles: int | None,
     corpus: Path | None,
     bare: bool,
+    written: Wording,
     max_new_tokens: int,
     quick: bool,
     full: bool,
@@ -105,6 +117,7 @@ def run(
         fixed=(20 if quick else 200) if fixed is None else fixed,
         slow_edits=points[-1] if full else 100,
         chat=False if bare else None,
+        written=written,
         max_new_tokens=max_new_tokens,
     )
     cases = load_dataset(dataset, data)
@@ -120,6 +133,7 @@ def run(
         model,
         tokenizer,
         chat=config.chat,
+        written=config.written,
         max_new_tokens=max_new_tokens,
         encoder=given.encoder,
         offline=given.offline,

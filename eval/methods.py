@@ -3,7 +3,9 @@
 Three families: *control* (no edit, the right fact always shown, the stored answer without a model), *retrieval* (a
 memory in front of the frozen model) and *parametric* (``eval.editors``). A ``Bench`` holds the one frozen model and
 what methods share; it is the only place that decides how a question reaches the model, so that none is asked better
-than another. Weight editors write the edit's prompt as it stands, as published, and are asked as everyone is.
+than another. Weight editors write an edit in the form in which it will be asked (``eval.editors.forms``); with
+``written="raw"`` they write the bare prompt, as published, whatever they are asked. Teacher-forced figures of every
+method are read in the form in which edits are written.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from eval.editors.anatomy import dissect
+from eval.editors.base import row_likelihood
 from eval.editors.build import NAMES, build_editor, configured, layers_of, method_of
+from eval.editors.forms import RAW, Chat, Form
 from eval.editors.templates import sampled_templates
 from eval.scr_paper import ScrPaper
 from memory_store.edit import Edit, PutResult
@@ -37,9 +41,21 @@ if TYPE_CHECKING:
     from scr.protocols import Encoder
 
 Family = Literal["control", "retrieval", "parametric"]
+Wording = Literal["asked", "raw"]
+"""How edits are written: in the form in which they are asked, or as raw text."""
 Governing = Mapping[str, Sequence[str]]
 """Prompt → edit_ids that govern it, for the method that is told."""
 Scores = list[tuple[float, int, bool]]
+
+
+class Compared(Editor, Protocol):
+    """An editor that can also be asked with the answer given."""
+
+    def forced(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        """As ``log_likelihood``, of (question, answer) in the form in which edits are written, not of raw texts."""
+
+    def __enter__(self) -> Self: ...
+
 
 IMPOSSIBLE = -1e4
 """Log-probability (nats) that a stored answer gives to any other text."""
@@ -62,6 +78,7 @@ class Bench:
         templates: Sequence[Sequence[str]] | None = None,
         cache: Path | None = None,
         seed: int = 0,
+        written: Wording = "asked",
     ) -> None:
         """Nothing is computed before a method asks for it.
 
@@ -72,17 +89,21 @@ class Bench:
             moments: second moments that are there already, by layer.
             templates: context templates; None samples them from the model.
             cache: folder for second moments; None keeps them here only.
+            written: how edits are written: in the form in which they are asked, or as raw text.
 
         Raises:
             ConfigError: ``chat`` for a tokenizer without a template, or no room for an answer.
         """
         has_template = bool(getattr(tokenizer, "chat_template", None))
-        if chat and not has_template:
-            raise ConfigError("the tokenizer has no chat template; ask with bare prompts")
+        if written not in ("asked", "raw"):
+            raise ConfigError(f"edits are written as they are asked or raw, got {written!r}")
         if max_new_tokens < 1:
             raise ConfigError(f"an answer needs room for a token, got {max_new_tokens}")
         self.model, self.tokenizer = model, tokenizer
         self.chat = has_template if chat is None else chat
+        self._asked: Form = Chat(tokenizer) if self.chat else RAW
+        self.form: Form = self._asked if written == "asked" else RAW
+        """How edits are written, and how teacher-forced figures are read."""
         self.max_new_tokens = max_new_tokens
         self.language_model = HFLanguageModel(model, tokenizer)
         self._encoder_name, self._offline = encoder, offline
@@ -92,13 +113,23 @@ class Bench:
 
     def asked(self, content: str) -> str:
         """The text that the model continues when ``content`` is asked."""
-        if not self.chat:
-            return content
-        messages = [{"role": "user", "content": content}]
-        text = str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-        # Reading a text puts the token in front that begins one; a template may have put it there already.
-        start = self.tokenizer.bos_token
-        return text.removeprefix(start) if start else text
+        return self._asked.text(content)
+
+    def forced(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        """Teacher-forced scores of (content, answer) by the model as it is now, in the form edits are written in."""
+        if self.form is RAW:
+            return self.language_model.log_likelihood(spaced(pairs))
+        return row_likelihood(self.model, self.rows(pairs))
+
+    def rows(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], tuple[int, ...]]]:
+        """(content, answer) as tokens of the text that asks and of the answer to it."""
+        return [
+            (
+                self.language_model.prompt_ids(self.form.text(content)),
+                self.form.answer_ids(self.tokenizer, content, answer),
+            )
+            for content, answer in pairs
+        ]
 
     def say(self, contents: Sequence[str]) -> list[str]:
         """Greedy answers of the model as it is now."""
@@ -153,6 +184,11 @@ class Bench:
         return {layer: self._moments[layer] for layer in layers}
 
 
+def spaced(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """(content, answer) as a text and its continuation."""
+    return [(content, f" {answer.strip()}") for content, answer in pairs]
+
+
 # --- controls --------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +223,9 @@ class Unedited(_Listed):
     def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> Scores:
         return self.bench.language_model.log_likelihood(pairs)
 
+    def forced(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        return self.bench.forced(pairs)
+
 
 class OracleContext(_Listed):
     """``oracle-context``: the right fact always in front of the question; what reading alone can reach."""
@@ -204,8 +243,13 @@ class OracleContext(_Listed):
         ]
 
     def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> Scores:
-        shown = [(self._block(self._used(prompt)) + prompt, text) for prompt, text in pairs]
-        return self.bench.language_model.log_likelihood(shown)
+        return self.bench.language_model.log_likelihood(self._shown(pairs))
+
+    def forced(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        return self.bench.forced(self._shown(pairs))
+
+    def _shown(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [(self._block(self._used(prompt)) + prompt, text) for prompt, text in pairs]
 
     def _used(self, prompt: str) -> list[Edit]:
         return [self.live[edit_id] for edit_id in self.governing.get(prompt, ()) if edit_id in self.live]
@@ -238,6 +282,15 @@ class Retrieved:
     def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> Scores:
         return self.edited.log_likelihood(pairs)
 
+    def forced(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        prompts = list(dict.fromkeys(prompt for prompt, _ in pairs))
+        tokens = self.edited.turns.special_tokens
+        blocks = {
+            prompt: facts_block([judged.edit.statement for judged in decision.in_scope], tokens)
+            for prompt, decision in zip(prompts, self.edited.decide(prompts), strict=True)
+        }
+        return self.bench.forced([(blocks[prompt] + prompt, text) for prompt, text in pairs])
+
     def __enter__(self) -> Self:
         return self
 
@@ -264,8 +317,14 @@ class Copied(Retrieved):
         ]
 
     def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        return self._copied(pairs, self.bench.language_model.log_likelihood(pairs))
+
+    def forced(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        return self._copied(pairs, self.bench.forced(pairs))
+
+    def _copied(self, pairs: Sequence[tuple[str, str]], base: Scores) -> Scores:
+        """``base``, the model's own scores, with the stored answer's and its rivals' where an edit is decided."""
         decisions = self.edited.decide([prompt for prompt, _ in pairs])
-        base = self.bench.language_model.log_likelihood(pairs)
         found = []
         for (_, text), decision, (total, tokens, greedy) in zip(pairs, decisions, base, strict=True):
             if decision.in_scope:
@@ -279,7 +338,7 @@ class Copied(Retrieved):
 
 
 class Written:
-    """A weight editor that is asked through the model's chat template, as everyone is."""
+    """A weight editor that is asked as everyone is; how it writes is its own ``form``."""
 
     def __init__(self, bench: Bench, inner: Any) -> None:
         self.bench, self.inner = bench, inner
@@ -296,6 +355,11 @@ class Written:
 
     def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> Scores:
         return list(self.inner.log_likelihood(pairs))
+
+    def forced(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        if self.bench.form is RAW:
+            return list(self.inner.log_likelihood(spaced(pairs)))
+        return list(self.inner.row_likelihood(self.bench.rows(pairs)))
 
     def __enter__(self) -> Self:
         return self
@@ -338,7 +402,7 @@ class Entry:
 
     family: Family
     about: str
-    make: Callable[[Bench, Governing], Editor] | None = None
+    make: Callable[[Bench, Governing], Compared] | None = None
     """None for parametric ones, which ``eval.editors.build`` makes."""
 
 
@@ -348,27 +412,27 @@ def _edited(bench: Bench, scope: str) -> EditedModel:
     return EditedModel(bench.model, bench.tokenizer, encoder=bench.encoder, scope=scope)
 
 
-def _open(bench: Bench, _governing: Governing) -> Editor:
+def _open(bench: Bench, _governing: Governing) -> Compared:
     return Unedited(bench)
 
 
-def _scr(bench: Bench, _governing: Governing) -> Editor:
+def _scr(bench: Bench, _governing: Governing) -> Compared:
     return Retrieved(bench, _edited(bench, "pair"))
 
 
-def _cosine(bench: Bench, _governing: Governing) -> Editor:
+def _cosine(bench: Bench, _governing: Governing) -> Compared:
     return Retrieved(bench, _edited(bench, "cosine"))
 
 
-def _copy(bench: Bench, _governing: Governing) -> Editor:
+def _copy(bench: Bench, _governing: Governing) -> Compared:
     return Copied(bench, _edited(bench, "pair"))
 
 
-def _scr_paper(bench: Bench, _governing: Governing) -> Editor:
+def _scr_paper(bench: Bench, _governing: Governing) -> Compared:
     return ScrPaper(bench)
 
 
-def _scr_paper_k1(bench: Bench, _governing: Governing) -> Editor:
+def _scr_paper_k1(bench: Bench, _governing: Governing) -> Compared:
     return ScrPaper(bench, k=1)
 
 
@@ -443,7 +507,7 @@ def read_spec(text: str) -> Spec:
     return Spec(name, json.dumps(read_settings(Path(file)), sort_keys=True), Path(file).stem)
 
 
-def make_editor(spec: Spec, bench: Bench, governing: Governing) -> Editor:
+def make_editor(spec: Spec, bench: Bench, governing: Governing) -> Compared:
     """The method's editor around the bench's model, which must be the unedited one.
 
     Raises:
@@ -458,7 +522,14 @@ def make_editor(spec: Spec, bench: Bench, governing: Governing) -> Editor:
     moments = bench.moments(layers_of(config)) if method_of(spec.name)[0].needs_moments else None
     templates = bench.templates if method_of(spec.name)[0].needs_moments else None
     inner = build_editor(
-        spec.name, bench.model, bench.tokenizer, config, moments=moments, templates=templates, settings=settings
+        spec.name,
+        bench.model,
+        bench.tokenizer,
+        config,
+        moments=moments,
+        templates=templates,
+        settings=settings,
+        form=bench.form,
     )
     return Written(bench, inner)
 
@@ -477,6 +548,7 @@ __all__ = [
     "ENTRIES",
     "NOT_INCLUDED",
     "Bench",
+    "Compared",
     "Entry",
     "Governing",
     "Spec",

@@ -148,7 +148,7 @@ def as_markdown(result: Result) -> str:
         parts.append("\n".join("| " + " | ".join(row) + " |" for row in rows))
     told = (
         f"Generated answers (greedy, whole answer compared), 95 % intervals by bootstrap over subjects; "
-        f"{model_of(result)}; {result.manifest['dataset']['described']}. "
+        f"{model_of(result)}; {result.manifest['dataset']['described']}. {forms_of(result)} "
         f"Again: `{command_of(result)}`"
     )
     return "\n\n".join([*parts, told]) + "\n"
@@ -161,6 +161,25 @@ def title_of(result: Result, point: int) -> str:
 def model_of(result: Result) -> str:
     name = result.manifest["model"]["name"]
     return "the built-in pocket model" if name == "pocket" else str(name)
+
+
+def written_in(result: Result) -> str:
+    """``chat`` or ``raw``: how weight editors wrote, and how teacher-forced figures were read."""
+    return str(result.manifest["model"].get("written", "raw"))
+
+
+def forms_of(result: Result) -> str:
+    """How was asked and how edits were written, as a sentence."""
+    if not result.manifest["model"]["chat"]:
+        return "Questions are bare prompts, and weight editors write bare prompts."
+    if written_in(result) == "chat":
+        return (
+            "Questions go through the chat template, and weight editors write each edit inside it, as it will be asked."
+        )
+    return (
+        "Questions go through the chat template, but weight editors write bare prompts, as published: what they wrote "
+        "is not what they are asked."
+    )
 
 
 def command_of(result: Result) -> str:
@@ -242,12 +261,12 @@ def _head(result: Result) -> str:
     unfinished = [m.label for m in result.methods.values() if not m.finished]
     missing = [label for label in result.manifest["methods"] if label not in result.methods]
     when = ", ".join(title_of(result, p) for p in result.points)
-    asked = "through the chat template" if result.manifest["model"]["chat"] else "as bare prompts"
     parts = [
         f"<h1>Editing methods side by side: {escape(model_of(result))} on {escape(data['name'])}</h1>",
         f"<p>{len(result.methods)} methods, each from the same verified weights, write the same edits and are asked "
         f"the same questions ({escape(config['protocol'])}; {escape(when)}). Generated answers are whole, greedy, to a "
-        f"natural stop, asked {asked}. Brackets and bars are 95 % intervals: bootstrap over subjects, 2,000 draws.</p>",
+        f"natural stop. {forms_of(result)} Brackets and bars are 95 % intervals: bootstrap over subjects, 2,000 "
+        "draws.</p>",
     ]
     if result.manifest["model"]["name"] == "pocket":
         parts.append(
@@ -319,7 +338,8 @@ def _forced(result: Result, look: dict[str, Style]) -> str:
     parts = [
         "<h2>Teacher-forced, for comparison with the literature</h2><p>Here the answer is given and only its "
         "probability is read. ES, PS, NS compare it with its rival's per token; S is their harmonic mean; accuracy "
-        "asks whether each token of the answer is the likeliest. Prompts are bare, as published.</p>"
+        "asks whether each token of the answer is the likeliest. Prompts stand "
+        f"{'in the chat template' if written_in(result) == 'chat' else 'bare, as published'}.</p>"
     ]
     for point in points:
         methods = [m for m in in_order(result) if point in m.points]

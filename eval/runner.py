@@ -25,11 +25,10 @@ from typing import Any, Literal
 
 from eval.atlas import truths
 from eval.cases import RANKED, Dataset, EvalCase, Kind, Probe, spread, thinned
-from eval.methods import Bench, Spec, make_editor, settings_of, spectra
+from eval.methods import Bench, Compared, Spec, Wording, make_editor, settings_of, spectra
 from eval.metrics import Scored, is_right, is_unchanged, natural_stop, perplexity
 from memory_store.edit import Edit
 from memory_store.errors import ConfigError, ScrError
-from scr.protocols import Editor
 
 SCHEMA = "scr.eval.run/1"
 MANIFEST, METHODS_FOLDER, BASE_FILE = "run.json", "methods", "base.jsonl"
@@ -66,6 +65,8 @@ class RunConfig:
     """The most edits of methods that write one by one (ROME, GRACE, WISE)."""
     chat: bool | None = None
     """Questions as a user turn of the chat template; None where the model has one."""
+    written: Wording = "asked"
+    """How weight editors write an edit: in the form in which it will be asked, or as raw text."""
     max_new_tokens: int = 24
     """Longest answer."""
 
@@ -439,10 +440,10 @@ class _MethodRun:
                 timed = self._timed(editor, stop.questions) if last else None
                 self._passed(editor, order, stop.point, seconds=seconds, edits=written, query_ms=timed)
 
-    def _editor(self) -> Editor:
+    def _editor(self) -> Compared:
         return make_editor(self.spec, self.bench, self.plan.governing)
 
-    def _write(self, editor: Editor, edits: Sequence[Edit]) -> float:
+    def _write(self, editor: Compared, edits: Sequence[Edit]) -> float:
         """Write one batch; seconds it took.
 
         Raises:
@@ -456,13 +457,13 @@ class _MethodRun:
             raise ConfigError(f"{refused[0].edit.edit_id} was not written: {refused[0].status} {refused[0].reason}")
         return seconds
 
-    def _ask(self, editor: Editor, questions: Sequence[Question]) -> None:
+    def _ask(self, editor: Compared, questions: Sequence[Question]) -> None:
         for start in range(0, len(questions), _CHUNK):
             some = questions[start : start + _CHUNK]
             prompts = list(dict.fromkeys(q.probe.prompt for q in some))
             answers = dict(zip(prompts, editor.answer(prompts), strict=True))
             pairs = list(dict.fromkeys(pair for q in some for pair in candidates(q.probe)))
-            scores = dict(zip(pairs, editor.log_likelihood(pairs) if pairs else (), strict=True))
+            scores = dict(zip(pairs, editor.forced(pairs) if pairs else (), strict=True))
             self.journal.add(
                 self._row(q, answers[q.probe.prompt], [scores[pair] for pair in candidates(q.probe)]) for q in some
             )
@@ -494,7 +495,7 @@ class _MethodRun:
             row[name] = [nats if abs(nats) < float("inf") else None, tokens, greedy]
         return row
 
-    def _timed(self, editor: Editor, questions: Sequence[Question]) -> float:
+    def _timed(self, editor: Compared, questions: Sequence[Question]) -> float:
         """Milliseconds a question, asked alone: the median of a few."""
         import statistics
 
@@ -505,7 +506,7 @@ class _MethodRun:
             found.append((time.perf_counter() - started) * 1e3)
         return statistics.median(found)
 
-    def _passed(self, editor: Editor, order: int, point: int, *, seconds: float, edits: int, **more: Any) -> None:
+    def _passed(self, editor: Compared, order: int, point: int, *, seconds: float, edits: int, **more: Any) -> None:
         """Note that a point is asked in full; ``seconds`` were spent on ``edits`` edits."""
         row: dict[str, Any] = {"event": "point", "order": order, "point": point}
         if edits:
@@ -524,10 +525,10 @@ class _MethodRun:
 
 
 def candidates(probe: Probe) -> list[tuple[str, str]]:
-    """The continuations whose probabilities are read: the wanted answer, then its rival where there is one."""
+    """The answers whose probabilities are read: the wanted one, then its rival where there is one."""
     if probe.kind not in RANKED or not probe.accepted:
         return []
-    return [(probe.prompt, f" {text.strip()}") for text in (probe.accepted[0], probe.rival) if text.strip()]
+    return [(probe.prompt, text.strip()) for text in (probe.accepted[0], probe.rival) if text.strip()]
 
 
 # --- what a result rests on ------------------------------------------------------------------------------------
@@ -562,7 +563,7 @@ def _keep_manifest(
             "source": dataset.source,
             "described": dataset.described(),
         },
-        "model": {"name": model, "sha256": pristine, "chat": bench.chat},
+        "model": {"name": model, "sha256": pristine, "chat": bench.chat, "written": bench.form.name},
     }
     methods: dict[str, Any] = {
         spec.label: {

@@ -16,66 +16,20 @@ Source: He, Song and Sun, arXiv:2503.05212.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol, Self
+from collections.abc import Sequence
 
-import numpy as np
-
-from memory_store.edit import Edit, PutResult
-from memory_store.errors import ConfigError
-from scr.protocols import Answer, Judged
-
-if TYPE_CHECKING:
-    from scr.protocols import Encoder, LanguageModel
+from eval.recalled import Asks, Recalled, Shown
+from memory_store.edit import Edit
 
 _NONE = ("no relevant information", "no relevant fact", "false")
 _PREAMBLE = re.compile(r"^.*?\bfact that best matches[^:.\n]*?\b(?:is|:)\s*:?\s*", re.IGNORECASE | re.DOTALL)
 
 
-class Asks(Protocol):
-    """What of a bench is needed here."""
-
-    @property
-    def encoder(self) -> Encoder: ...
-
-    @property
-    def language_model(self) -> LanguageModel: ...
-
-    def say(self, contents: Sequence[str]) -> list[str]: ...
-
-
-class ScrPaper:
+class ScrPaper(Recalled):
     """``scr-paper`` (k = 5) and ``scr-paper-k1``; an ``scr.protocols.Editor``."""
 
     def __init__(self, bench: Asks, *, k: int = 5) -> None:
-        """
-        Raises:
-            ConfigError: ``k`` is not positive.
-        """
-        if k < 1:
-            raise ConfigError(f"k must be at least 1, got {k}")
-        self.bench, self.k = bench, k
-        self.live: dict[str, Edit] = {}
-        self._keys: dict[str, np.ndarray] = {}
-
-    def edit(self, edits: Sequence[Edit]) -> list[PutResult]:
-        keys = self.bench.encoder.encode([edit.statement for edit in edits])
-        for edit, key in zip(edits, keys, strict=True):
-            self.live[edit.edit_id], self._keys[edit.edit_id] = edit, key
-        return [PutResult(status="added", edit=edit) for edit in edits]
-
-    def forget(self, edit_ids: Sequence[str]) -> None:
-        for edit_id in edit_ids:
-            del self.live[edit_id], self._keys[edit_id]
-
-    def retrieved(self, questions: Sequence[str]) -> list[list[Edit]]:
-        """The k nearest edits of each question, best first; of equal ones the earlier."""
-        if not self.live:
-            return [[] for _ in questions]
-        names = list(self.live)
-        scores = self.bench.encoder.encode(questions) @ np.stack([self._keys[n] for n in names]).T  # (questions, edits)
-        order = np.argsort(-scores, axis=1, kind="stable")[:, : self.k]
-        return [[self.live[names[i]] for i in row] for row in order]
+        super().__init__(bench, k=k)
 
     def confirmed(self, questions: Sequence[str]) -> list[tuple[str, list[Edit]]]:
         """The fact that goes into the prompt, empty for none, and the edits it came from."""
@@ -89,26 +43,11 @@ class ScrPaper:
                 facts[i] = (found[i][0].statement if self.k == 1 else fact, found[i])
         return facts
 
-    def answer(self, prompts: Sequence[str]) -> list[Answer]:
-        facts = self.confirmed(prompts)
-        texts = self.bench.say([reasoning(p, fact) if fact else p for p, (fact, _) in zip(prompts, facts, strict=True)])
+    def shown(self, questions: Sequence[str]) -> list[Shown]:
         return [
-            Answer(text, "context" if fact else "base", used=tuple(Judged(e, 1.0) for e in told_by(fact, edits)))
-            for text, (fact, edits) in zip(texts, facts, strict=True)
+            (reasoning(question, fact), told_by(fact, edits)) if fact else (question, [])
+            for question, (fact, edits) in zip(questions, self.confirmed(questions), strict=True)
         ]
-
-    def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, int, bool]]:
-        prompts = list(dict.fromkeys(prompt for prompt, _ in pairs))
-        facts = dict(zip(prompts, (fact for fact, _ in self.confirmed(prompts)), strict=True))
-        shown: Callable[[str], str] = lambda p: reasoning(p, facts[p]) if facts[p] else p  # noqa: E731
-        return self.bench.language_model.log_likelihood([(shown(prompt), text) for prompt, text in pairs])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.live.clear()
-        self._keys.clear()
 
 
 def confirmation(question: str, facts: Sequence[str]) -> str:

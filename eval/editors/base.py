@@ -13,9 +13,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from eval.editors.anatomy import Anatomy, dissect
+from eval.editors.forms import RAW, Form
+from eval.editors.lessons import Lesson, lesson
 from eval.editors.replay import frozen
 from eval.editors.weights import EditedWeights
 from memory_store.edit import Edit, PutResult, PutStatus
@@ -29,6 +32,9 @@ Progress = Callable[[int, int], None]
 """Called with edits done and edits in all."""
 
 
+Row = tuple[Sequence[int], Sequence[int]]
+"""Token ids of a prompt and of an answer to it."""
+
 Adjust = Callable[[str, Tensor, Tensor], Tensor]
 """Parameter name, change, and the weight before it, to the change that stays."""
 
@@ -40,9 +46,19 @@ class WeightEditor(ABC):
     keep something between batches, ``_state`` and ``_set_state``.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, projection: str | None = None, max_new_tokens: int = 20) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        projection: str | None = None,
+        max_new_tokens: int = 20,
+        form: Form = RAW,
+    ) -> None:
+        """``form`` is how edits are written; ``answer`` and ``log_likelihood`` take texts as they come."""
         self.model = model
         self.tokenizer = tokenizer
+        self.form = form
         self.anatomy: Anatomy = dissect(model, projection=projection)
         self.weights = EditedWeights(model)
         self.language_model = HFLanguageModel(model, tokenizer)
@@ -61,6 +77,10 @@ class WeightEditor(ABC):
             ConfigError: an edit or a setting is unusable.
             NumericalError: no finite answer.
         """
+
+    def lesson(self, edit: Edit, end_token: bool) -> Lesson:
+        """An edit to train on, in this editor's form; ``end_token`` is what the method's own settings say."""
+        return lesson(self.tokenizer, edit, end_token=end_token or self.form.ends, form=self.form)
 
     def write_change(self, name: str, change: Tensor) -> None:
         """Add a change (the parameter's layout) to ``self.weights``."""
@@ -162,6 +182,10 @@ class WeightEditor(ABC):
         """As ``scr.protocols.LanguageModel``, teacher-forced, by the edited model."""
         return self.language_model.log_likelihood(pairs)
 
+    def row_likelihood(self, rows: Sequence[Row]) -> list[tuple[float, int, bool]]:
+        """As ``log_likelihood``, of answers that are tokens already."""
+        return row_likelihood(self.model, rows)
+
     def save_deltas(self, path: Path) -> None:
         """Write the deltas as safetensors, each under its parameter's own name."""
         self.weights.save(path, {"method": type(self).__name__, "edits": str(len(self.edits))})
@@ -190,3 +214,17 @@ class WeightEditor(ABC):
 
     def __exit__(self, *exc: object) -> None:
         self.restore()
+
+
+def row_likelihood(model: Any, rows: Sequence[Row]) -> list[tuple[float, int, bool]]:
+    """Teacher-forced score of each row's answer: log-probability (nats), its tokens, whether all are greedy."""
+    found = []
+    for prompt, answer in rows:
+        ids = torch.tensor([[*prompt, *answer]], device=model.device)
+        with torch.inference_mode():
+            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]  # (tokens, vocabulary)
+        wanted = ids[0, len(prompt) :]
+        scores = logits[len(prompt) - 1 : -1].float().log_softmax(-1)  # (answer, vocabulary)
+        chosen = scores.gather(-1, wanted[:, None])[:, 0]
+        found.append((float(chosen.double().sum()), len(wanted), bool((scores.argmax(-1) == wanted).all())))
+    return found

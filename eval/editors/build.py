@@ -15,6 +15,7 @@ from eval.editors.come import Come, ComeConfig
 from eval.editors.emmet import Emmet, EmmetConfig
 from eval.editors.errors import ConfigError
 from eval.editors.fine_tune import FineTune, ft_l, ft_m, locft_bf
+from eval.editors.forms import RAW, Form
 from eval.editors.grace import Grace, GraceConfig
 from eval.editors.lora import Lora, LoraConfig
 from eval.editors.memit import Memit, MemitConfig
@@ -138,6 +139,7 @@ def build_editor(
     others: Sequence[str] | None = None,
     old_answers: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
+    form: Form = RAW,
 ) -> WeightEditor | WrappedEditor:
     """An editor by name.
 
@@ -148,6 +150,7 @@ def build_editor(
         others: prompts that no edit governs, for the methods that learn from them; None samples them.
         old_answers: by edit_id, for the methods that look at them; None asks the model.
         settings: where RECT's ``keep`` and PRUNE's ``reduce`` stand.
+        form: how edits are written; the default is raw text, as published.
     """
     method, wrapper = method_of(name)
     host: WeightEditor
@@ -155,11 +158,11 @@ def build_editor(
         if moments is None:
             raise ConfigError(f"{name} needs second moments of the model's keys; give texts with --corpus")
         known = {"old_answers": old_answers} if method.reads_old else {}
-        host = method.kind(model, tokenizer, config, moments, templates=templates, **known)
+        host = method.kind(model, tokenizer, config, moments, templates=templates, form=form, **known)
     elif method.reads_others:
-        host = method.kind(model, tokenizer, config, others=others)
+        host = method.kind(model, tokenizer, config, others=others, form=form)
     else:
-        host = method.kind(model, tokenizer, config)
+        host = method.kind(model, tokenizer, config, form=form)
     if wrapper is None:
         return host
     own = "keep" if wrapper is Rect else "reduce"

@@ -36,6 +36,9 @@ _CORPUS = click.option(
     type=_FILE,
     help="Texts, a JSON list or one a line: for second moments, and for WISE what no edit governs.",
 )
+_BARE = click.option(
+    "--bare", is_flag=True, help="Write raw prompts, as published, even where the model has a chat template."
+)
 _BATCH = click.option("--batch-size", type=click.IntRange(1), help="Edits written together; all where left out.")
 
 
@@ -56,6 +59,7 @@ _BATCH = click.option("--batch-size", type=click.IntRange(1), help="Edits writte
 @_TEMPLATES
 @_CORPUS
 @_BATCH
+@_BARE
 @click.option(
     "--save-deltas",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -72,15 +76,18 @@ def edit(
     templates: Path | None,
     corpus: Path | None,
     batch_size: int | None,
+    bare: bool,
     save_deltas: Path,
     cache: Path | None,
 ) -> None:
     """Write edits into a model and save what changed. The model's own files are not touched.
 
+    A model with a chat template gets each edit as an exchange of it, for that is how it will be asked.
     Interrupted, it loses at most one batch: the same command goes on.
     """
     from eval.editors.anatomy import dissect
     from eval.editors.build import build_editor, configured, layers_of, method_of
+    from eval.editors.forms import form_of
     from eval.editors.prune import Prune
     from eval.editors.sweep import read_edits, read_old_answers, sweep
     from eval.editors.templates import load_templates
@@ -100,6 +107,7 @@ def edit(
     if kind.needs_moments:
         moments = _moments(session, dissect(model), tokenizer, texts or [], layers_of(chosen), cache)
     old = read_old_answers(edits) if kind.reads_old else {}
+    form = form_of(tokenizer, bare=bare)
     editor = build_editor(
         method,
         model,
@@ -110,8 +118,10 @@ def edit(
         others=texts,
         old_answers=old,
         settings=settings,
+        form=form,
     )
     run = {"method": method, "config": asdict(chosen), "settings": settings, "templates": frozen, "old": old}
+    run["written"] = form.name
     with editor:
         tell = partial(meter(session), "edits")
         done = sweep(editor, wanted, save_deltas, batch_size=batch_size, run=run, progress=tell)
@@ -124,6 +134,7 @@ def edit(
         "resumed_edits": done.resumed,
         "seconds": round(done.seconds, 3),
         "deltas": str(save_deltas),
+        "written": form.name,
         "norms": norms,
         **({"largest_singular_values": sigma} if sigma is not None else {}),
         "config": asdict(chosen),
@@ -155,6 +166,7 @@ def edit(
 @_TEMPLATES
 @_CORPUS
 @_BATCH
+@_BARE
 @click.option("--single", is_flag=True, help="Each edit by itself, the model given back after it.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--save-config", type=click.Path(dir_okay=False, path_type=Path), help="The best settings, for --config.")
@@ -170,6 +182,7 @@ def tune(
     templates: Path | None,
     corpus: Path | None,
     batch_size: int | None,
+    bare: bool,
     single: bool,
     seed: int,
     save_config: Path | None,
@@ -178,10 +191,12 @@ def tune(
     """Search the published ranges of a method's settings.
 
     The first trial is the published configuration. A trial's score is the harmonic mean of the shares of edits, of
-    rephrased prompts and of untouched prompts that are answered as they should, by greedy decoding to the stop.
+    rephrased prompts and of untouched prompts that are answered as they should, by greedy decoding to the stop. A
+    model with a chat template is written and asked through it, as in scr eval run.
     """
     from eval.editors.anatomy import dissect
     from eval.editors.build import method_of
+    from eval.editors.forms import form_of
     from eval.editors.sweep import read_old_answers
     from eval.editors.templates import load_templates
     from eval.editors.tune import Trial, read_development
@@ -223,6 +238,7 @@ def tune(
         batch_size=batch_size,
         alone=single,
         seed=seed,
+        form=form_of(tokenizer, bare=bare),
         progress=tell,
     )
     result = found.as_json()

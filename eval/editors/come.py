@@ -18,7 +18,7 @@ from torch import Tensor
 
 from eval.editors.errors import ConfigError
 from eval.editors.memit import Memit, MemitConfig
-from eval.editors.subjects import Request, target_ids
+from eval.editors.subjects import Request
 from eval.editors.values import ValueSettings, optimised_values
 
 
@@ -91,8 +91,8 @@ class Come(Memit):
             old = self.tokenizer.decode(ids).strip()
         if not old:
             return request.target  # the model says nothing: there is nothing to take out
-        if self.come.spaced_old:
-            return target_ids(self.tokenizer, request.edit.prompt, old)
+        if self.come.spaced_old or self.form.ends:
+            return self.form.answer_ids(self.tokenizer, request.edit.prompt, old)
         return tuple(self.tokenizer(old, add_special_tokens=False)["input_ids"])
 
 

@@ -104,7 +104,9 @@ class FineTune(WeightEditor):
         every = [*self.edits, *edits] if self.config.breadth_first else list(edits)
         if self.config.breadth_first:
             self.weights.restore()
-        batch = [lesson(self.tokenizer, edit, end_token=self.config.end_token) for edit in every]
+        # One position cannot hold an answer and its end, so FT-L never learns to stop.
+        ends = self.config.end_token or (self.form.ends and self.config.objective == "target_new")
+        batch = [lesson(self.tokenizer, edit, end_token=ends, form=self.form) for edit in every]
         names = [projection.parameter_name]
         module: Any = projection.module
         if self.config.train_bias and getattr(module, "bias", None) is not None:

@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from eval.editors.errors import ConfigError
-from eval.editors.lessons import finite, lesson
+from eval.editors.lessons import finite
 from eval.editors.replay import record
 from eval.editors.side_memory import SideMemory
 from memory_store.edit import Edit
@@ -117,7 +117,7 @@ class Grace(SideMemory):
 
     def write_batch(self, edits: Sequence[Edit]) -> None:
         for edit in edits:
-            taught = lesson(self.tokenizer, edit, end_token=self.config.end_token)
+            taught = self.lesson(edit, self.config.end_token)
             prompt, target = taught.prompt, taught.target
             key, output = (rows[-1] for rows in self.projected(prompt))
             book, index = self.codebook.added(key, output, target, self.config.radius)

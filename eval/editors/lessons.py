@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from eval.editors.errors import ConfigError, NumericalError
-from eval.editors.subjects import target_ids
+from eval.editors.forms import RAW, Form
 from memory_store.edit import Edit
 
 ENOUGH = 1e-2
@@ -54,18 +54,18 @@ class Reads:
         return (torch.nn.functional.cross_entropy(logits, self.tokens, reduction="none") * self.weights).sum()
 
 
-def lesson(tokenizer: Any, edit: Edit, *, end_token: bool = False) -> Lesson:
-    """Tokenise an edit; ``end_token`` puts the token that ends a text behind the answer.
+def lesson(tokenizer: Any, edit: Edit, *, end_token: bool = False, form: Form = RAW) -> Lesson:
+    """Tokenise an edit as ``form`` writes it; ``end_token`` puts the token that ends an answer behind it.
 
     Raises:
         ConfigError: no prompt, an empty target, or one that tokenises to nothing.
     """
     if not edit.prompt.strip():
         raise ConfigError(f"the edit {edit.statement!r} has no prompt")
-    target = target_ids(tokenizer, edit.prompt, edit.target_new)
-    if end_token and tokenizer.eos_token_id is not None:
-        target = (*target, int(tokenizer.eos_token_id))
-    return Lesson(edit, tuple(tokenizer(edit.prompt)["input_ids"]), target)
+    target = form.answer_ids(tokenizer, edit.prompt, edit.target_new)
+    if end_token:
+        target = (*target, *form.end_ids(tokenizer))
+    return Lesson(edit, tuple(tokenizer(form.text(edit.prompt))["input_ids"]), target)
 
 
 def reads(batch: Sequence[Lesson], device: torch.device, *, teacher: bool = True) -> Reads:

@@ -96,7 +96,7 @@ class LocateEditor(WeightEditor):
         )
 
     def write_batch(self, edits: Sequence[Edit]) -> None:
-        batch = requests(self.tokenizer, edits, self.templates)
+        batch = requests(self.tokenizer, edits, self.templates, self.form)
         self.write(batch, self.values(batch))
 
     def write(self, batch: Sequence[Request], targets: Tensor) -> None:

@@ -18,7 +18,7 @@ import torch
 from eval.editors.anatomy import is_projection
 from eval.editors.base import WeightEditor
 from eval.editors.errors import ConfigError
-from eval.editors.lessons import ENOUGH, Lesson, finite, lesson, parts, reads
+from eval.editors.lessons import ENOUGH, Lesson, finite, parts, reads
 from memory_store.edit import Edit
 
 
@@ -100,7 +100,7 @@ class Lora(WeightEditor):
 
     def write_batch(self, edits: Sequence[Edit]) -> None:
         config = self.config
-        batch = [lesson(self.tokenizer, edit, end_token=config.end_token) for edit in edits]
+        batch = [self.lesson(edit, config.end_token) for edit in edits]
         # peft draws from the global generator; the caller's own numbers stay as they were.
         devices = [self.anatomy.device] if self.anatomy.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices), self._adapters() as adapters:

@@ -73,7 +73,7 @@ class Rome(WeightEditor):
 
     def write_batch(self, edits: Sequence[Edit]) -> None:
         projection = self.anatomy.projections[self.config.layer]
-        for request in requests(self.tokenizer, edits, self.templates):
+        for request in requests(self.tokenizer, edits, self.templates, self.form):
             left, right = self.vectors(request)
             self.write_change(projection.parameter_name, projection.oriented(torch.outer(right, left)))
 

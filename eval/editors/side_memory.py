@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eval.editors.base import WeightEditor
+from eval.editors.base import Row, WeightEditor
 from scr.protocols import Answer
 
 
@@ -41,6 +41,13 @@ class SideMemory(WeightEditor):
         for prompt, continuation in pairs:
             with self.reading(len(self.language_model.prompt_ids(prompt.rstrip()))):
                 scores += super().log_likelihood([(prompt, continuation)])
+        return scores
+
+    def row_likelihood(self, rows: Sequence[Row]) -> list[tuple[float, int, bool]]:
+        scores = []
+        for row in rows:
+            with self.reading(len(row[0])):
+                scores += super().row_likelihood([row])
         return scores
 
     def projected(self, tokens: Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.editors.errors import ConfigError
+from eval.editors.forms import RAW, Form
 from memory_store.edit import Edit
 
 Templates = Sequence[Sequence[str]]
@@ -92,37 +93,17 @@ def last_token_of(tokenizer: Any, text: str, span: tuple[int, int]) -> Row:
     return Row(tuple(encoded["input_ids"]), inside[-1])
 
 
-def subject_row(tokenizer: Any, edit: Edit, template: str = "{}") -> Row:
-    """The edit's prompt in a context template, and the subject's last token in it."""
+def subject_row(tokenizer: Any, edit: Edit, template: str = "{}", form: Form = RAW) -> Row:
+    """The edit's prompt in a context template, as ``form`` asks it, and the subject's last token in it."""
     start, end = subject_span(edit.prompt, edit.subject)
     before, _, after = template.partition("{}")
-    return last_token_of(tokenizer, before + edit.prompt + after, (len(before) + start, len(before) + end))
+    text, at = form.placed(before + edit.prompt + after)
+    at += len(before)
+    return last_token_of(tokenizer, text, (at + start, at + end))
 
 
-def target_ids(tokenizer: Any, prompt: str, target: str) -> tuple[int, ...]:
-    """Tokens of ``target`` as they follow ``prompt``, a space between them.
-
-    Raises:
-        ConfigError: the target is empty, or tokenises to nothing.
-    """
-    if not target.strip():
-        raise ConfigError(f"the edit of {prompt!r} has an empty target")
-    spaced = target if target.startswith(" ") or prompt.endswith((" ", "\n")) else " " + target
-    head = tokenizer(prompt)["input_ids"]
-    whole = tokenizer(prompt + spaced)["input_ids"]
-    end = getattr(tokenizer, "eos_token_id", None)
-    if len(whole) > len(head) and whole[-1] == end and head[-1:] == [end]:
-        head, whole = head[:-1], whole[:-1]  # a tokenizer that closes every text
-    # Where the boundary itself merges, the target alone has to do.
-    ids = whole[len(head) :] if whole[: len(head)] == head else tokenizer(spaced, add_special_tokens=False)["input_ids"]
-    unknown = getattr(tokenizer, "unk_token_id", None)
-    if not ids or all(token == unknown for token in ids):
-        raise ConfigError(f"the target {target!r} tokenises to nothing")
-    return tuple(ids)
-
-
-def requests(tokenizer: Any, edits: Sequence[Edit], templates: Templates) -> list[Request]:
-    """Tokenise edits; the order is kept.
+def requests(tokenizer: Any, edits: Sequence[Edit], templates: Templates, form: Form = RAW) -> list[Request]:
+    """Tokenise edits as ``form`` writes them; the order is kept.
 
     Raises:
         ConfigError: a subject that is not in its prompt, an empty target, a target without tokens, no plain template.
@@ -135,12 +116,14 @@ def requests(tokenizer: Any, edits: Sequence[Edit], templates: Templates) -> lis
                 f"the edit {edit.statement!r} has no prompt; weight editors need subject, prompt and target_new"
             )
         subject = edit.subject.strip()
+        target = form.answer_ids(tokenizer, edit.prompt, edit.target_new)
+        kl, at = form.placed(KL_PROMPT.format(subject))
         made.append(
             Request(
                 edit=edit,
-                prompts=tuple(subject_row(tokenizer, edit, template) for template in flat),
-                target=target_ids(tokenizer, edit.prompt, edit.target_new),
-                kl=last_token_of(tokenizer, KL_PROMPT.format(subject), (0, len(subject))),
+                prompts=tuple(subject_row(tokenizer, edit, template, form) for template in flat),
+                target=(*target, *form.end_ids(tokenizer)) if form.ends else target,
+                kl=last_token_of(tokenizer, kl, (at, at + len(subject))),
             )
         )
     return made

@@ -22,6 +22,7 @@ from typing import Any
 from eval.editors.base import WeightEditor
 from eval.editors.build import build_editor, configured, layers_of, method_of
 from eval.editors.errors import ConfigError
+from eval.editors.forms import RAW, Form
 from eval.editors.prune import BASES
 from eval.editors.subjects import Templates
 from eval.editors.sweep import read_edits, read_rows
@@ -283,6 +284,7 @@ def measured(
     *,
     batch_size: int | None = None,
     alone: bool = False,
+    form: Form = RAW,
 ) -> Figures:
     """Write the edits, ask, and give the model back.
 
@@ -290,6 +292,7 @@ def measured(
         before: the unedited model's answer to every ``elsewhere`` prompt.
         batch_size: edits written together; None takes all.
         alone: each edit by itself, the model given back after it.
+        form: how is asked; the editor's own way of writing.
     """
     size = 1 if alone else batch_size or len(rows)
     groups = [list(rows[start : start + size]) for start in range(0, len(rows), size)]
@@ -301,14 +304,13 @@ def measured(
 
     def ask(asked: Sequence[Development]) -> None:
         answers = iter(
-            editor.answer([p for row in asked for p in (row.edit.prompt, *row.rephrased, *row.elsewhere)]),
+            editor.answer([form.text(p) for row in asked for p in (row.edit.prompt, *row.rephrased, *row.elsewhere)]),
         )
         for row in asked:
             right.append(says(next(answers).text, row.edit.target_new))
             general.extend(says(next(answers).text, row.edit.target_new) for _ in row.rephrased)
             local.extend(next(answers).text == before[prompt] for prompt in row.elsewhere)
-        pairs = [(row.edit.prompt, " " + row.edit.target_new.strip()) for row in asked]
-        for total, tokens, greedy in editor.log_likelihood(pairs):
+        for total, tokens, greedy in _forced(editor, asked, form):
             forced.append(greedy)
             likely.append(total / tokens)
 
@@ -329,6 +331,18 @@ def measured(
     )
 
 
+def _forced(
+    editor: WeightEditor | WrappedEditor, asked: Sequence[Development], form: Form
+) -> list[tuple[float, int, bool]]:
+    """Teacher-forced scores of the new answers."""
+    if form is RAW:
+        return editor.log_likelihood([(row.edit.prompt, " " + row.edit.target_new.strip()) for row in asked])
+    tokenizer = editor.tokenizer
+    prompts = [tuple(tokenizer(form.text(row.edit.prompt))["input_ids"]) for row in asked]
+    answers = [form.answer_ids(tokenizer, row.edit.prompt, row.edit.target_new) for row in asked]
+    return editor.row_likelihood(list(zip(prompts, answers, strict=True)))
+
+
 def tune(
     method: str,
     model: Any,
@@ -345,6 +359,7 @@ def tune(
     batch_size: int | None = None,
     alone: bool = False,
     seed: int = 0,
+    form: Form = RAW,
     progress: Callable[[int, Trial], None] | None = None,
 ) -> Tuned:
     """Search a method's settings.
@@ -358,6 +373,7 @@ def tune(
         others: prompts that no edit governs, for WISE; None samples them.
         old_answers: by edit_id, for CoME; None asks the model.
         batch_size, alone: as in ``measured``.
+        form: how edits are written and asked.
         progress: called after each trial with its number, from 1.
 
     Raises:
@@ -374,7 +390,7 @@ def tune(
     space = {name: drawn for name, drawn in search_space(method, model).items() if name not in fixed}
     if kind.needs_moments and templates is None:
         templates = sampled_templates(model, tokenizer, seed=seed)
-    before = _answers_before(model, tokenizer, rows)
+    before = _answers_before(model, tokenizer, rows, form)
     rng = random.Random(f"{seed}-{method}")
 
     def tried(chosen: Settings) -> Trial:
@@ -391,8 +407,9 @@ def tune(
                 others=others,
                 old_answers=old_answers,
                 settings=fixed | chosen,
+                form=form,
             )
-            return Trial(chosen, measured(editor, rows, before, batch_size=batch_size, alone=alone))
+            return Trial(chosen, measured(editor, rows, before, batch_size=batch_size, alone=alone, form=form))
         except ConfigError as error:  # a loss that is not finite, a singular solve: settings that do not work
             return Trial(chosen, None, str(error))
 
@@ -423,9 +440,10 @@ def _settings_of(method: str, model: Any, settings: Settings) -> Settings:
     return whole | {name: settings[name] for name in ("keep", "reduce") if name in settings}
 
 
-def _answers_before(model: Any, tokenizer: Any, rows: Sequence[Development]) -> dict[str, str]:
+def _answers_before(model: Any, tokenizer: Any, rows: Sequence[Development], form: Form) -> dict[str, str]:
     from scr.language_model import HFLanguageModel
 
     prompts = list(dict.fromkeys(prompt for row in rows for prompt in row.elsewhere))
-    texts = HFLanguageModel(model, tokenizer).generate(prompts, max_new_tokens=20) if prompts else []
+    asked = [form.text(prompt) for prompt in prompts]
+    texts = HFLanguageModel(model, tokenizer).generate(asked, max_new_tokens=20) if prompts else []
     return {prompt: text.strip() for prompt, text in zip(prompts, texts, strict=True)}

@@ -30,7 +30,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from eval.editors.errors import ConfigError
-from eval.editors.lessons import ENOUGH, Lesson, finite, lesson, reads
+from eval.editors.lessons import ENOUGH, Lesson, finite, reads
 from eval.editors.replay import record
 from eval.editors.side_memory import SideMemory
 from eval.editors.templates import sampled_templates
@@ -163,7 +163,7 @@ class Wise(SideMemory):
         if not texts:
             raise ConfigError("WISE needs at least one prompt that no edit governs, got none")
         self.config = config
-        self._others = texts
+        self._others = [self.form.text(text) for text in texts]
         self.shards: tuple[Shard, ...] = ()
         """Those that are not merged for good, the last one still open."""
         self.merged: tuple[Memory, ...] = ()
@@ -171,7 +171,7 @@ class Wise(SideMemory):
     def write_batch(self, edits: Sequence[Edit]) -> None:
         config = self.config
         every = [*self.edits, *edits]
-        lessons = [lesson(self.tokenizer, edit, end_token=config.end_token) for edit in edits]
+        lessons = [self.lesson(edit, config.end_token) for edit in edits]
         done = len(self.edits)
         while done < len(every):
             if done % config.save_freq == 0:
@@ -244,7 +244,7 @@ class Wise(SideMemory):
 
     def _least(self, delta: Tensor, edits: Sequence[Edit]) -> float:
         """Smallest act of the edits' prompts."""
-        prompts = (self.language_model.prompt_ids(edit.prompt) for edit in edits)
+        prompts = (self.language_model.prompt_ids(self.form.text(edit.prompt)) for edit in edits)
         # A little less: the same prompt rounds otherwise in a longer sentence.
         return (1 - 1e-4) * min(float(act(delta, self.projected(ids)[0])) for ids in prompts)
 

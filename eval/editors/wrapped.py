@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from eval.editors.base import WeightEditor
+from eval.editors.base import Row, WeightEditor
 from eval.editors.weights import EditedWeights
 from memory_store.edit import Edit, PutResult
 from scr.protocols import Answer
@@ -21,6 +21,10 @@ class WrappedEditor:
     @property
     def model(self) -> Any:
         return self.host.model
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.host.tokenizer
 
     @property
     def weights(self) -> EditedWeights:
@@ -46,6 +50,9 @@ class WrappedEditor:
 
     def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, int, bool]]:
         return self.host.log_likelihood(pairs)
+
+    def row_likelihood(self, rows: Sequence[Row]) -> list[tuple[float, int, bool]]:
+        return self.host.row_likelihood(rows)
 
     def save_deltas(self, path: Path) -> None:
         """Write the deltas as safetensors, each under its parameter's own name."""

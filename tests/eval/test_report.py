@@ -340,6 +340,25 @@ def test_generated_and_teacher_forced_figures_stand_apart(folder: Path) -> None:
     json.dumps(told, allow_nan=False)
 
 
+@pytest.mark.parametrize(
+    ("chat", "written_in", "told"),
+    [
+        (True, "chat", "write each edit inside it"),
+        (True, "raw", "what they wrote is not what they are asked"),
+        (True, None, "what they wrote is not what they are asked"),  # a run from before edits had a form
+        (False, "raw", "Questions are bare prompts"),
+    ],
+)
+def test_page_and_table_say_in_which_form_edits_were_written(
+    chat: bool, written_in: str | None, told: str, folder: Path
+) -> None:
+    manifest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    manifest["model"] |= {"chat": chat} | ({"written": written_in} if written_in else {})
+    (folder / "run.json").write_text(json.dumps(manifest), encoding="utf-8")
+    result = read_result(folder)
+    assert told in as_html(result) and told in as_markdown(result)
+
+
 def test_a_method_that_stopped_earlier_shows_as_not_measured(tmp_path: Path) -> None:
     early = [*memit_rows(10, good=True), passed(10), *ENDS]
     late = [*scr_rows(10), passed(10), *scr_rows(100), passed(100), *ENDS]

@@ -128,8 +128,8 @@ def test_more_edits_than_cases_are_refused() -> None:
 
 def test_probabilities_are_read_of_the_wanted_answer_and_its_rival() -> None:
     own, neighbor, _ = toy(0).probes
-    assert candidates(own) == [("S0 is", " x"), ("S0 is", " y")]
-    assert candidates(neighbor) == [("N0 is", " y"), ("N0 is", " x")]
+    assert candidates(own) == [("S0 is", "x"), ("S0 is", "y")]
+    assert candidates(neighbor) == [("N0 is", "y"), ("N0 is", "x")]
     assert candidates(Probe(kind="yes_no", prompt="Is it?", accepted=("Yes",), rival="No")) == []
 
 
@@ -180,6 +180,45 @@ def test_a_weight_editor_changes_matrices_and_gives_them_back(bench: Bench, atla
         assert 0 < told["sigma_max"] <= told["norm"]
         assert told["condition"] >= 1 and told["condition_before"] >= 1
     assert bench.digest() == before
+
+
+HEARD = {
+    "ft-m": {"lr": 0.005, "num_steps": 50},
+    "memit": {"layers": [1, 2], "v_lr": 0.5, "clamp_norm_factor": 6.0, "v_num_grad_steps": 30}
+    | {"v_weight_decay": 0.01, "mom2_update_weight": 100.0},
+}
+
+
+@pytest.mark.parametrize("name", HEARD)
+def test_what_is_written_in_the_chat_template_is_heard_through_it(name: str, bench: Bench, atlas: Dataset) -> None:
+    """Five edits, asked in the template; the same ones written as raw prompts are hardly heard there."""
+    spec = Spec(name, json.dumps(HEARD[name]), "here")
+    own = [(case.edit.prompt, case.edit.target_new) for case in atlas.cases[:5]]
+    before = bench.digest()
+    with make_editor(spec, bench, {}) as editor:
+        editor.edit([case.edit for case in atlas.cases[:5]])
+        said = [answer.text for answer in editor.answer([prompt for prompt, _ in own])]
+        greedy = [flag for _, _, flag in editor.forced(own)]
+    right = [text == target for text, (_, target) in zip(said, own, strict=True)]
+    assert sum(right) >= (3 if name == "ft-m" else 1), said
+    # Asked in the same form, what is said whole is greedy token by token.
+    assert all(flag for flag, good in zip(greedy, right, strict=True) if good)
+    assert bench.digest() == before
+
+
+def test_raw_edits_and_raw_figures_for_those_who_ask_for_them(bench: Bench, atlas: Dataset) -> None:
+    raw = Bench(bench.model, bench.tokenizer, encoder="hash", corpus=bench.corpus, written="raw", max_new_tokens=12)
+    assert (bench.form.name, raw.form.name) == ("chat", "raw")
+    assert raw.asked("x") == bench.asked("x") != "x"
+    prompt, truth = atlas.fixed[0].prompt, atlas.fixed[0].accepted[0]
+    assert raw.forced([(prompt, truth)]) == raw.language_model.log_likelihood([(prompt, f" {truth}")])
+    assert raw.forced([(prompt, truth)]) != bench.forced([(prompt, truth)])
+    with make_editor(Spec("ft-m", json.dumps(HEARD["ft-m"]), "here"), raw, {}) as editor:
+        editor.edit([atlas.cases[0].edit])
+        ((_, _, greedy),) = editor.forced([(atlas.cases[0].edit.prompt, atlas.cases[0].edit.target_new)])
+    assert greedy  # as a text that goes on, it is learned
+    with pytest.raises(ConfigError, match="written as they are asked or raw"):
+        Bench(bench.model, bench.tokenizer, written="loud")  # type: ignore[arg-type]
 
 
 def test_settings_come_from_a_file_and_name_the_row(bench: Bench, tmp_path: Path) -> None:

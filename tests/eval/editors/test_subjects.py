@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from eval.editors.subjects import flat_templates, requests, subject_row, target_ids
+from eval.editors.forms import target_ids
+from eval.editors.subjects import flat_templates, requests, subject_row
 from memory_store.edit import Edit
 from memory_store.errors import ConfigError
 
