@@ -125,14 +125,39 @@ def allowed(db: Database, namespace: str, texts: Sequence[str], moment: str) -> 
 
 def _nearest(text: str, rows: Sequence[Row]) -> list[str]:
     """The identities of allowances that share most words with a text; an equal one comes first, whatever the rest."""
-    words = set(text.split())
     shares: dict[str, float] = {}
     for about, identity in rows:
-        others = set(about.split())
-        share = 2.0 if about == text else len(words & others) / max(len(words | others), 1)
+        share = 2.0 if about == text else words_shared(text, about)
         if share >= WORDS_SHARED:
             shares[identity] = max(share, shares.get(identity, 0.0))
     return sorted(shares, key=lambda identity: -shares[identity])[:MOST_ALLOWED]
+
+
+def words_shared(one: str, other: str) -> float:
+    """Return how many of two normal forms' words both have, in [0, 1].
+
+    >>> words_shared("who runs acme", "who runs acme now")
+    0.75
+    """
+    words, others = set(one.split()), set(other.split())
+    return len(words & others) / max(len(words | others), 1)
+
+
+def said_of(db: Database, namespace: str, edit_ids: Sequence[str]) -> dict[str, list[Correction]]:
+    """Return what stands about each edit, and about every edit; edits of which nothing was said are left out."""
+    if db.value("SELECT 1 FROM corrections WHERE standing AND namespace = ? LIMIT 1", (namespace,)) is None:
+        return {}
+    of_every = standing(db, namespace, [EVERY_EDIT])
+    found = {edit_id: list(of_every) for edit_id in edit_ids} if of_every else {}
+    rows = db.rows_in(
+        f"SELECT {_COLUMNS}, of.edit_id {_FROM} JOIN edits of ON of.namespace = c.namespace"
+        " AND of.identity = c.identity WHERE c.standing AND of.namespace = ? AND of.edit_id IN (?)",
+        list(edit_ids),
+        (namespace,),
+    )
+    for *row, edit_id in sorted(rows):
+        found.setdefault(edit_id, []).append(_read(tuple(row)))
+    return found
 
 
 def changed_by(db: Database, batch: int, namespace: str, target: int | None = None) -> dict[int, bool]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from memory_store.audit import Finding, examined, verified
 from memory_store.batch import Batch
-from memory_store.corrections import EVERY_EDIT, Correction, allowed, correct, standing
+from memory_store.corrections import EVERY_EDIT, Correction, allowed, correct, said_of, standing
 from memory_store.edit import DEFAULT_NAMESPACE, Diff, Edit, Hit, PutResult, Status, Version
 from memory_store.erasing import Purged, erase
 from memory_store.errors import BatchNotFoundError, ConfigError, EncoderMismatchError
@@ -691,6 +691,13 @@ class EditStore:
             elif identities is not None:
                 identities = [*identities, EVERY_EDIT]
             return standing(self._db, namespace, identities)
+
+    def corrections_of(
+        self, edit_ids: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE
+    ) -> dict[str, list[Correction]]:
+        """Return what stands about each edit, and about every edit; fast where nothing was ever said."""
+        with self._db.snapshot():
+            return said_of(self._db, namespace, edit_ids)
 
     def allowed(
         self,

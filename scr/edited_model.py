@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from memory_store.corrections import Correction
 from memory_store.edit import DEFAULT_NAMESPACE, Edit, PutResult
 from memory_store.errors import ConfigError, ModelUnavailableError
 from memory_store.store import EditStore
@@ -239,6 +240,18 @@ class EditedModel:
         """
         ids = [edit_ids] if isinstance(edit_ids, str) else list(edit_ids)
         self.editor.forget(ids, namespace=self._namespace())
+
+    def allow(self, edit_id: str, queries: str | Sequence[str]) -> list[Correction]:
+        """Say that an edit governs queries, from now on and whatever the decider thinks; undone like any write.
+
+        Raises:
+            EditNotFoundError: the edit_id is unknown in this namespace, or forgotten.
+        """
+        return self.editor.allow(edit_id, queries, namespace=self._namespace())
+
+    def deny(self, edit_id: str, queries: str | Sequence[str]) -> list[Correction]:
+        """Say that an edit does not govern queries; otherwise as ``allow``."""
+        return self.editor.deny(edit_id, queries, namespace=self._namespace())
 
     # --- which edits a call sees -------------------------------------------------------------------------------
 

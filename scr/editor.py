@@ -13,12 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from memory_store.corrections import Correction
 from memory_store.edit import DEFAULT_NAMESPACE, Edit, PutResult
 from memory_store.errors import ConfigError, ConflictError, ScrError
 from memory_store.store import EditStore
 from scr.prompting import facts_block
 from scr.protocols import Answer, Decision, Encoder, Judged, Keys, LanguageModel, Route, ScopeClassifier
+from scr.scope.corrections import Corrected, with_corrections
 from scr.scope.fail_closed import FailClosed
+from scr.scope.overlay import Overlaid
 from scr.scope.recall import recall
 
 logger = logging.getLogger("scr")
@@ -58,7 +61,7 @@ class RetrievalEditor:
     ) -> None:
         self.store = store
         self.encoder = encoder
-        self.scope: ScopeClassifier = FailClosed(scope)
+        self.scope: ScopeClassifier = FailClosed(Corrected(scope, encoder))
         self.model = model
         self.namespace = namespace
         self.near_misses = near_misses
@@ -85,16 +88,49 @@ class RetrievalEditor:
         self.store.forget(edit_ids, namespace=namespace, actor=actor)
         self._batches.append(self.store.log(limit=1, namespace=namespace, edit_id=edit_ids[0])[0].batch)
 
+    def allow(
+        self, edit_id: str, queries: str | Sequence[str], *, namespace: str | None = None, actor: str | None = None
+    ) -> list[Correction]:
+        """Say that an edit governs queries, whatever the decider thinks; for every version of it, from now on.
+
+        Queries that are nearly the same follow it (``scr.scope.corrections``).
+
+        Raises:
+            EditNotFoundError: the edit_id is unknown in the namespace, or forgotten.
+        """
+        return self._noted(self.store.allow(edit_id, queries, namespace=namespace or self.namespace, actor=actor))
+
+    def deny(
+        self, edit_id: str, queries: str | Sequence[str], *, namespace: str | None = None, actor: str | None = None
+    ) -> list[Correction]:
+        """Say that an edit does not govern queries; otherwise as ``allow``."""
+        return self._noted(self.store.deny(edit_id, queries, namespace=namespace or self.namespace, actor=actor))
+
+    def _noted(self, corrections: list[Correction]) -> list[Correction]:
+        self._batches += sorted({correction.batch for correction in corrections if correction.batch})
+        return corrections
+
     def decide(
-        self, queries: Sequence[str], *, namespace: str | None = None, as_of: str | None = None
+        self,
+        queries: Sequence[str],
+        *,
+        namespace: str | None = None,
+        as_of: str | None = None,
+        overlay: Overlaid | None = None,
     ) -> list[Decision]:
-        """Which edits govern each query; ``decision.failed`` says why where none could be made (out of scope)."""
-        if not self.store.holds(namespace or self.namespace, as_of=as_of):
+        """Which edits govern each query; ``decision.failed`` says why where none could be made (out of scope).
+
+        Args:
+            overlay: decide as if some more edits were stored.
+        """
+        if overlay is None and not self.store.holds(namespace or self.namespace, as_of=as_of):
             return [Decision() for _ in queries]
         # A lone surrogate is no text that an encoder could read.
         readable = [query.encode("utf-8", "replace").decode() for query in queries]
         try:
-            candidates = recall(self.store, self.encoder, readable, namespace=namespace or self.namespace, as_of=as_of)
+            memory, space = overlay or self.store, namespace or self.namespace
+            candidates = recall(memory, self.encoder, readable, namespace=space, as_of=as_of)
+            candidates = with_corrections(memory, self.encoder, readable, candidates, namespace=space, as_of=as_of)
         except ScrError:
             raise  # a store or setting that is wrong is said aloud
         except Exception as error:  # an encoder that fails must not take the answer down with it

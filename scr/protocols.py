@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_store.corrections import Correction
 from memory_store.edit import Edit, PutResult
 
 Keys = NDArray[np.float32]
@@ -50,6 +51,8 @@ class Candidate:
     edit: Edit
     scores: Mapping[str, float]
     """Cosine of the query with each stored kind of key (``statement``, ``prompt``), in [-1, 1]."""
+    corrections: tuple[Correction, ...] = ()
+    """What people said about when it fires; only ``scr.scope.corrections`` reads it."""
 
 
 @dataclass(frozen=True, slots=True)

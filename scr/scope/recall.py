@@ -12,6 +12,7 @@ from scr.scope.features import parts
 
 if TYPE_CHECKING:
     from memory_store.store import EditStore
+    from scr.scope.overlay import Overlaid
 
 KINDS = ("prompt", "statement")
 DEFAULT_K = 4
@@ -19,7 +20,7 @@ _TIES = 4
 
 
 def recall(
-    store: EditStore,
+    store: EditStore | Overlaid,
     encoder: Encoder,
     queries: Sequence[str],
     *,
