@@ -57,8 +57,10 @@ class PutResult:
     """The edit as stored; for ``duplicate`` the one that was already there."""
     superseded: tuple[str, ...] = ()
     """edit_ids whose validity this write closed."""
+    contradicts: tuple[str, ...] = ()
+    """edit_ids of facts that say otherwise in other words, where the caller looked for them."""
     reason: str = ""
-    """Why, for ``conflict`` and ``duplicate``."""
+    """Why, for ``conflict`` and ``duplicate``, and what was done about facts it contradicts."""
     batch: int = 0
     """The write it was part of, as the log and ``revert`` number it; 0 where nothing was written for this edit."""
 

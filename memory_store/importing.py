@@ -32,6 +32,8 @@ class Imported:
     """Records read, bad ones included; not those ``resumed_after``."""
     counts: Counter[str] = field(default_factory=Counter)
     """Edits by what became of them: added, superseded, duplicate, conflict."""
+    contradicting: int = 0
+    """Of those stored, how many say otherwise than another fact in other words."""
     errors: list[str] = field(default_factory=list)
     """One line each, with the line's number."""
     committed: int = 0
@@ -49,6 +51,8 @@ def import_file(
     kind: str = "auto",
     namespace: str | None = None,
     encode: "Callable[[Sequence[Edit]], Mapping[str, Keys]] | None" = None,
+    write: Callable[..., list[PutResult]] | None = None,
+    on_conflict: str | None = None,
     skip_errors: bool = False,
     dry_run: bool = False,
     actor: str | None = None,
@@ -61,6 +65,8 @@ def import_file(
         kind: as for ``read_rows``.
         namespace: put everything there; ``None`` leaves edits where they say.
         encode: edits to kind and unit rows, as for ``put``; called with at most 256 edits.
+        write: stores a batch in place of ``store.put``; called with the edits, ``actor``, ``dry_run`` and ``imported``.
+        on_conflict: what ``write`` does about contradictions; another policy begins the file again.
         skip_errors: go on after a bad row; otherwise the rows before the first bad one are stored, and none after it.
             A conflict with what is stored shows when its batch is, so that batch is the last then.
         progress: called after each batch with what was done so far and the byte reached in the file.
@@ -70,6 +76,7 @@ def import_file(
         StoreError: the store refused a batch; the batches before it are kept.
     """
     what = {"file": _digest(file), "from": kind, "into": namespace}
+    what |= {} if on_conflict is None else {"on_conflict": on_conflict}
     done = Imported(resumed_after=0 if dry_run else _reached(store, what))
     taken = done.resumed_after
     rows = itertools.islice(read_rows(file, kind), taken, None)
@@ -79,9 +86,13 @@ def import_file(
         taken += len(good) if done.stopped else len(batch)
         if good or not done.stopped:
             wanted = [edit for _, edit in edits]
-            keys = encode(wanted) if encode is not None and wanted else None
             note = {**what, "records": taken}
-            _count(done, edits, store.put(wanted, keys, actor=actor, dry_run=dry_run, imported=note))
+            if write is not None and wanted:
+                results = write(wanted, actor=actor, dry_run=dry_run, imported=note)
+            else:
+                keys = encode(wanted) if encode is not None and wanted else None
+                results = store.put(wanted, keys, actor=actor, dry_run=dry_run, imported=note)
+            _count(done, edits, results)
             done.committed += len(edits)
             done.stopped |= bool(done.errors) and not skip_errors
         if progress is not None:
@@ -149,5 +160,6 @@ def _until_error(batch: Sequence[Row], done: Imported, skip_errors: bool) -> lis
 def _count(done: Imported, edits: Sequence[tuple[int, Edit]], results: Sequence[PutResult]) -> None:
     for (number, _), result in zip(edits, results, strict=True):
         done.counts[result.status] += 1
+        done.contradicting += bool(result.contradicts) and result.status != "conflict"
         if result.status == "conflict":
             done.errors.append(f"line {number}: {result.reason}")

@@ -25,6 +25,7 @@ from memory_store.errors import ConfigError, ModelUnavailableError
 from memory_store.store import EditStore
 from scr.build import build_editor
 from scr.config import Settings
+from scr.contradiction import OnConflict
 from scr.editor import (
     Message,
     RetrievalEditor,
@@ -207,16 +208,26 @@ class EditedModel:
     # --- editing -----------------------------------------------------------------------------------------------
 
     @overload
-    def edit(self, facts: str | Edit, **fields: Any) -> PutResult: ...
+    def edit(self, facts: str | Edit, *, on_conflict: OnConflict = ..., **fields: Any) -> PutResult: ...
     @overload
-    def edit(self, facts: Sequence[str | Edit], **fields: Any) -> list[PutResult]: ...
+    def edit(self, facts: Sequence[str | Edit], *, on_conflict: OnConflict = ..., **fields: Any) -> list[PutResult]: ...
     @overload
-    def edit(self, facts: None = None, *, question: str, answer: str, **fields: Any) -> PutResult: ...
-    def edit(self, facts: str | Edit | Sequence[str | Edit] | None = None, **fields: Any) -> Any:
+    def edit(
+        self, facts: None = None, *, question: str, answer: str, on_conflict: OnConflict = ..., **fields: Any
+    ) -> PutResult: ...
+    def edit(
+        self,
+        facts: str | Edit | Sequence[str | Edit] | None = None,
+        *,
+        on_conflict: OnConflict = "keep-both",
+        **fields: Any,
+    ) -> Any:
         """Add facts: a sentence, an Edit, a list of either, or ``question=`` with ``answer=``.
 
         One call is one batch and one transaction. ``fields`` (``subject``, ``aliases``, ``source``, …) go to
-        ``scr.facts.read_fact`` for sentences.
+        ``scr.facts.read_fact`` for sentences. ``on_conflict`` says what becomes of a fact that contradicts a live one
+        in other words: ``keep-both`` stores it and names the other in ``contradicts``, ``supersede`` lets it take the
+        other's place, ``reject`` does not store it and gives a ``conflict``.
         """
         single = facts is None or isinstance(facts, str | Edit)
         if isinstance(facts, Edit) and fields:
@@ -229,7 +240,7 @@ class EditedModel:
             else read_fact(item, namespace=namespace, **fields).edit
             for item in items
         ]
-        results = self.editor.edit(edits)
+        results = self.editor.edit(edits, on_conflict=on_conflict)
         return results[0] if single else results
 
     def forget(self, edit_ids: str | Sequence[str]) -> None:

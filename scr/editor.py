@@ -17,6 +17,7 @@ from memory_store.corrections import Correction
 from memory_store.edit import DEFAULT_NAMESPACE, Edit, PutResult
 from memory_store.errors import ConfigError, ConflictError, ScrError
 from memory_store.store import EditStore
+from scr.contradiction import OnConflict, checked_policy, contradictions, put_settled
 from scr.prompting import facts_block
 from scr.protocols import Answer, Decision, Encoder, Judged, Keys, LanguageModel, Route, ScopeClassifier
 from scr.scope.corrections import Corrected, with_corrections
@@ -70,9 +71,29 @@ class RetrievalEditor:
         """Control tokens of the model that reads the facts, beyond the shapes that are always defused."""
         self._batches: list[int] = []
 
-    def edit(self, edits: Sequence[Edit], *, actor: str | None = None, dry_run: bool = False) -> list[PutResult]:
-        """Store edits under the keys of their statement and of their prompt; one batch, one transaction."""
-        results = self.store.put(edits, keys_of(self.encoder, edits), actor=actor, dry_run=dry_run)
+    def edit(
+        self,
+        edits: Sequence[Edit],
+        *,
+        actor: str | None = None,
+        dry_run: bool = False,
+        on_conflict: OnConflict = "keep-both",
+        imported: Mapping[str, Any] | None = None,
+    ) -> list[PutResult]:
+        """Store edits under the keys of their statement and of their prompt; one batch, one transaction.
+
+        Args:
+            on_conflict: what becomes of an edit that contradicts a live one, or an earlier one of the batch, in other
+                words: it takes its place, both stay, or it is not stored (a ``conflict``).
+            imported: as for ``EditStore.put``.
+
+        Raises:
+            ConfigError: there is no such policy.
+        """
+        policy = checked_policy(on_conflict)
+        keys = keys_of(self.encoder, edits)
+        found = contradictions(self.store, self.scope, edits, keys)
+        results = put_settled(self.store, edits, keys, found, policy, actor=actor, dry_run=dry_run, imported=imported)
         self._batches += sorted({result.batch for result in results if result.batch})
         return results
 

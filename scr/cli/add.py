@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from memory_store.errors import ConflictError, InvalidEditError
-from scr.cli.opening import open_editor, user
+from scr.cli.conflicts import on_conflict_option, open_judging_editor
+from scr.cli.opening import user
 from scr.cli.options import Command, Session, pass_session
 from scr.cli.output import edit_data, fields, one_line, validity
 from scr.cli.text import checked, stdin_lines
 
 if TYPE_CHECKING:
     from memory_store.edit import PutResult
+    from scr.contradiction import OnConflict
     from scr.facts import Reading
 
 _EXAMPLE = 'try: scr add "The capital of France is Lyon."'
@@ -35,6 +37,7 @@ _ONE_ONLY = ("question", "answer", "triple", "subject", "prompt", "target", "edi
         scr add "The Acme tower is 300 m high." --alias "the tower" --source "survey 2026" --tag buildings
         scr add "The prime minister of Ruritania is Ada Roe." --valid-from 2026-05-01
         scr add "The capital of Spain is Vigo." --dry-run
+        scr add "France's capital city is Marseille." --on-conflict supersede
         printf 'The capital of Italy is Turin.\\nThe capital of Peru is Cusco.\\n' | scr add -
     """,
 )
@@ -53,14 +56,16 @@ _ONE_ONLY = ("question", "answer", "triple", "subject", "prompt", "target", "edi
 @click.option("--valid-from", metavar="TIME", help="Such as 2026-05-01 (UTC unless it says otherwise).")
 @click.option("--valid-until", metavar="TIME", help="The first moment when it no longer holds.")
 @click.option("--id", "edit_id", metavar="ID", help="Your own id for this version.")
+@on_conflict_option
 @click.option("--dry-run", is_flag=True, help="Show what would happen, store nothing.")
 @pass_session
-def add(session: Session, /, sentence: str | None, dry_run: bool, **options: Any) -> None:
+def add(session: Session, /, sentence: str | None, dry_run: bool, on_conflict: "OnConflict", **options: Any) -> None:
     """Add a fact, or with "-" one fact a line from standard input, all in one batch.
 
     Subject, prompt and answer are worked out and shown; options override them. Where they are not clear, the sentence
     is kept as a free fact: it can be found and used, but it supersedes nothing. A newer claim about the same thing
-    supersedes the older one; "scr undo" takes a batch back.
+    supersedes the older one; "scr undo" takes a batch back. A fact that contradicts another in other words ("The
+    capital of France is Lyon", "France's capital city is Marseille") is refused unless --on-conflict says otherwise.
     """
     given = {name: value for name, value in options.items() if value not in (None, (), False)}
     for name, value in given.items():
@@ -77,9 +82,9 @@ def add(session: Session, /, sentence: str | None, dry_run: bool, **options: Any
         readings = [_read(sentence, given)]
     settings = session.settings
     is_new = not os.path.lexists(settings.store)
-    editor = open_editor(session, replace(settings, store=Path(":memory:")) if dry_run and is_new else settings)
+    editor = open_judging_editor(session, replace(settings, store=Path(":memory:")) if dry_run and is_new else settings)
     edits = [replace(reading.edit, namespace=settings.namespace) for reading in readings]
-    results = editor.edit(edits, actor=user(), dry_run=dry_run)
+    results = editor.edit(edits, actor=user(), dry_run=dry_run, on_conflict=on_conflict)
     if is_new and not dry_run:
         session.say(f"scr: new store {settings.store}")
     session.print(
@@ -93,6 +98,8 @@ def add(session: Session, /, sentence: str | None, dry_run: bool, **options: Any
     )
     _remarks(session, results, readings, dry_run)
     refused = [result for result in results if result.status == "conflict"]
+    for result in refused[1:]:
+        session.warn(one_line(result.reason))
     if refused and not session.json:
         raise ConflictError(refused[0].reason or f"{len(refused)} facts conflict; nothing was stored")
     if refused:
@@ -124,6 +131,7 @@ def _data(result: "PutResult", reading: "Reading") -> dict[str, Any]:
         "status": result.status,
         "edit": edit_data(result.edit),
         "superseded": list(result.superseded),
+        "contradicts": list(result.contradicts),
         "reason": result.reason,
         "free_fact": not reading.committed,
         "confidence": round(reading.confidence, 4),
@@ -155,6 +163,8 @@ def _text(results: Iterable["PutResult"], readings: list["Reading"], dry_run: bo
             )
         if result.superseded:
             lines.append(f"  supersedes  {', '.join(result.superseded)}")
+        if result.contradicts and not result.superseded:
+            lines.append(f"  contradicts  {', '.join(result.contradicts)}")
     return "\n".join(line for line in lines if line)
 
 
@@ -163,6 +173,8 @@ def _remarks(session: Session, results: list["PutResult"], readings: list["Readi
     if len(readings) == 1:
         if results[0].status == "duplicate":
             session.say("scr: already known; nothing changed")
+        elif results[0].contradicts and results[0].status == "added":
+            session.say(f"scr: {one_line(results[0].reason)}")
         elif free:
             session.say(
                 "scr: kept as a free fact, which supersedes nothing, because it is not clear what it answers; to say "

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -16,16 +16,19 @@ import click
 
 from memory_store.errors import ConfigError, ConflictError, InvalidEditError
 from memory_store.transfer import KINDS, records_to_csv, records_to_lines, to_record
-from scr.cli.opening import existing_store, nothing_in, open_editor, open_store, progress_bar, user
+from scr.cli.conflicts import on_conflict_option, open_judging_editor
+from scr.cli.opening import existing_store, nothing_in, open_store, progress_bar, user
 from scr.cli.options import Command, Session, pass_session
 from scr.cli.output import edit_data, one_line
 from scr.cli.text import checked
 
 if TYPE_CHECKING:
-    from memory_store.edit import Edit, Version
+    from memory_store.edit import Edit, PutResult, Version
     from memory_store.importing import Imported
     from memory_store.store import EditStore
-    from scr.protocols import Keys
+    from scr.config import Settings
+    from scr.contradiction import OnConflict
+    from scr.editor import RetrievalEditor
 
 ERRORS_SHOWN = 20
 SECONDS_BETWEEN_REMARKS = 5.0
@@ -38,6 +41,7 @@ SECONDS_BETWEEN_REMARKS = 5.0
     examples="""
         scr import new-facts.jsonl
         scr import new-facts.csv --dry-run
+        scr import new-facts.csv --on-conflict supersede
         scr import counterfact.json --from counterfact --on-error stop
         printf '{"statement": "The capital of Peru is Cusco."}\\n' | scr import -
     """,
@@ -50,15 +54,17 @@ SECONDS_BETWEEN_REMARKS = 5.0
     default="skip",
     help="After a bad row: go on with the next (default), or end with what came before it.",
 )
+@on_conflict_option
 @click.option("--dry-run", is_flag=True, help="Check every row and show what would happen; store nothing.")
 @pass_session
-def import_(session: Session, file: str, kind: str, on_error: str, dry_run: bool) -> None:
+def import_(session: Session, file: str, kind: str, on_error: str, on_conflict: "OnConflict", dry_run: bool) -> None:
     """Add the facts of FILE ("-" is standard input): JSON Lines, a JSON array or CSV with a header.
 
     Columns and fields have the names that "scr export" gives them; a statement, or a prompt and target_new, is enough.
     Records of CounterFact, zsRE, KnowEdit, MQuAKE and EasyEdit are understood. Rows are stored in batches of 256; what
     was stored stays when the import is interrupted, and running it again goes on where it ended. Where two rows speak
-    of the same thing, the later one holds. With -n, everything goes into that namespace.
+    of the same thing, the later one holds. Where one contradicts a fact in other words ("the capital of France",
+    "France's capital city"), --on-conflict decides. With -n, everything goes into that namespace.
     """
     from memory_store.importing import import_file
 
@@ -67,15 +73,13 @@ def import_(session: Session, file: str, kind: str, on_error: str, dry_run: bool
     namespace = settings.namespace if session.chose("namespace") else None
     is_new = not os.path.lexists(settings.store)
     with _opened(file) as (source, size):
-        encode: Callable[[Sequence[Edit]], Mapping[str, Keys]] | None = None
         if dry_run:
             store = open_store(Path(":memory:") if is_new else settings.store)
+            write = _dry(session, store, replace(settings, store=Path(":memory:")) if is_new else settings, on_conflict)
         else:
-            from scr.editor import keys_of
-
             _check_start(source, kind)
-            editor = open_editor(session, settings)
-            store, encode = editor.store, partial(keys_of, editor.encoder)
+            editor = open_judging_editor(session, settings)
+            store, write = editor.store, partial(editor.edit, on_conflict=on_conflict)
         with _progress(session, size) as show:
             try:
                 done = import_file(
@@ -83,7 +87,8 @@ def import_(session: Session, file: str, kind: str, on_error: str, dry_run: bool
                     source,
                     kind=kind,
                     namespace=namespace,
-                    encode=encode,
+                    write=write,
+                    on_conflict=on_conflict,
                     skip_errors=on_error == "skip",
                     dry_run=dry_run,
                     actor=user(),
@@ -92,12 +97,37 @@ def import_(session: Session, file: str, kind: str, on_error: str, dry_run: bool
             finally:
                 if is_new and not dry_run:
                     session.say(f"scr: new store {settings.store}")
-    _report(session, done, dry_run)
+    _report(session, done, dry_run, on_conflict)
 
 
-def _report(session: Session, done: "Imported", dry_run: bool) -> None:
+def _dry(
+    session: Session, store: "EditStore", settings: "Settings", on_conflict: "OnConflict"
+) -> Callable[..., list["PutResult"]]:
+    """A trial write that needs an encoder only where two facts of one subject give different answers."""
+    opened: list[RetrievalEditor] = []
+
+    def write(edits: Sequence["Edit"], **options: Any) -> list["PutResult"]:
+        from scr.contradiction import suspects
+
+        if not any(suspects(store, edits)):
+            return store.put(edits, **options)
+        if not opened:
+            opened.append(open_judging_editor(session, settings))
+        return opened[0].edit(edits, on_conflict=on_conflict, **options)
+
+    return write
+
+
+def _report(session: Session, done: "Imported", dry_run: bool, on_conflict: str) -> None:
     counts = {name: done.counts.get(name, 0) for name in ("added", "superseded", "duplicate", "conflict")}
-    data = {"dry_run": dry_run, "records": done.rows, "resumed_after": done.resumed_after, "edits": counts}
+    data = {
+        "dry_run": dry_run,
+        "records": done.rows,
+        "resumed_after": done.resumed_after,
+        "edits": counts,
+        "on_conflict": on_conflict,
+        "contradicting": done.contradicting,
+    }
 
     def text() -> str:
         said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no facts"
@@ -106,6 +136,9 @@ def _report(session: Session, done: "Imported", dry_run: bool) -> None:
     session.print("scr.import/1", {**data, "stopped": done.stopped, "errors": done.errors}, text)
     if done.resumed_after and not session.json:
         session.say(f"scr: went on after {done.resumed_after} records that were in from before")
+    if done.contradicting and not session.json:
+        what = "took the place of facts in other words" if on_conflict == "supersede" else "contradict a fact kept too"
+        session.say(f"scr: {done.contradicting} of them {what}")
     if not done.errors:
         return
     if not session.json:

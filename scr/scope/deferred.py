@@ -1,0 +1,28 @@
+"""Which decider will be asked, perhaps? One that is loaded with the first question, so that none costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from scr.protocols import Candidate, Decision, Encoder, ScopeClassifier
+from scr.scope import load_scope
+
+
+class Deferred:
+    """The decider ``name`` for a command without a language model; where that is ``llm``, which asks one, ``pair``."""
+
+    def __init__(self, name: str, encoder: Encoder) -> None:
+        self.name = "pair" if name == "llm" else name
+        self._encoder = encoder
+
+    @cached_property
+    def _inner(self) -> ScopeClassifier:
+        return load_scope(self.name, encoder=self._encoder)
+
+    def decide(self, queries: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[Decision]:
+        """Decide as the decider does; nothing is loaded for no query."""
+        return self._inner.decide(queries, candidates) if queries else []
+
+
+__all__ = ["Deferred"]
