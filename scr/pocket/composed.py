@@ -5,6 +5,7 @@ made here is a wording that is kept for development or evaluation.
 """
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 
 from scr.pocket.wordings import NOUN_QUESTIONS, NOUN_STATEMENTS, PUSHBACK, YES_NO, of_split
@@ -66,6 +67,9 @@ _WHO = _options("we|I|they|people|you|all of us|our notes|the books|experts|most
 _NOTE = _options(
     "note|give|cite|show|mention|hold|keep|put down|use|accept|quote|read|see|count|enter|take|find",
     "record|register|report|write|state|have|choose|pick|add|print|store|learn|mark|set|regard|log",
+    "carry|name|call|offer|publish|announce|declare|present|propose|suggest|file|save|index|describe|enlist",
+    "recognise|praise|treat|teach|remember|recall|repeat|spell|post|tag|label|tell|bring|count on|point to",
+    "know|list|want|like|need|expect|prefer|see|meet|get|draw|sign|send|mean|love|follow|hear of|work with",
 )
 _SAY = _options("say|claim|state|hold|write|report|agree|think|believe|show|confirm|assume|tell us")
 _HOLD = _options("uses|shows|got|takes|gives|carries|keeps|claims|holds|knows|offers|names")
@@ -90,14 +94,28 @@ def composed_statement(rng: random.Random) -> str:
         else:
             frame = rng.choice(STATEMENT_LEADS) if rng.random() < 0.2 else ""
             frame += rng.choice(_BARE_SHAPES if kind < 0.6 else _SHAPES)
-            for mark, words in _WORDS.items():
-                if mark in frame:
-                    frame = frame.replace(mark, rng.choice(words))
+            frame = _filled(rng, frame, _WORDS)
         frame = frame[0].upper() + frame[1:]
         if frame not in _KEPT:
             return frame
 
 
+def _filled(rng: random.Random, frame: str, words: Mapping[str, Sequence[str]]) -> str:
+    """``frame`` with a word in each place; now and then one that does not exist, so that none is relied on."""
+    for mark, choices in words.items():
+        while mark in frame:
+            option = rng.choice(choices)
+            if "{" not in option and rng.random() < _NO_WORDS:
+                option = re.sub("[A-Za-z]+", _no_word(rng), option, count=1)
+            frame = frame.replace(mark, option, 1)
+    return frame
+
+
+def _no_word(rng: random.Random) -> str:
+    return "".join(rng.choice("bcdfghjklmnprstvwz") + rng.choice("aeiou") for _ in range(rng.randint(1, 3)))
+
+
+_NO_WORDS = 0.15
 _WORDS = {"{w}": _WHO, "{v}": _NOTE, "{t}": _SAY, "{h}": _HOLD, "{i}": _IN, "{g}": _REGARD, "{d}": _WHEN}
 
 
@@ -324,10 +342,7 @@ def _put_together(
     rng: random.Random, frames: tuple[str, ...], words: Mapping[str, Sequence[str]], kept: frozenset[str]
 ) -> str:
     while True:
-        frame = rng.choice(frames)
-        for mark, choices in words.items():
-            while mark in frame:
-                frame = frame.replace(mark, rng.choice(choices), 1)
+        frame = _filled(rng, rng.choice(frames), words)
         frame = frame[0].upper() + frame[1:]
         if frame not in kept:
             return frame

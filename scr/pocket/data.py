@@ -497,10 +497,11 @@ class Generator:
         *,
         known_relation: bool,
         same_subject: float = 0.3,
+        same_relation: float = 0.35,
     ) -> list[Asked]:
-        """Facts that differ from ``asked`` in subject or relation, near ones preferred.
+        """Facts that differ from ``asked`` in subject or relation.
 
-        ``same_subject`` is the share that is about the same subject; 0.35 are of the same relation.
+        ``same_subject`` and ``same_relation`` are the shares that agree with it in one of the two.
         """
         taken = {(asked.subject.removeprefix("the "), asked.relation)}
         found: list[Asked] = []
@@ -509,9 +510,9 @@ class Generator:
             if len(found) == count:
                 break
             kind = rng.random()
-            if kind < 0.35:
+            if kind < same_relation:
                 other = self.counterfactual(rng, relation=asked.relation) if known_relation else self.any_shown(rng)
-            elif kind < 0.35 + same_subject:
+            elif kind < same_relation + same_subject:
                 if known_relation and (is_held_out(subject) and subject in self.by_subject):
                     continue
                 if known_relation:
@@ -600,15 +601,18 @@ class Generator:
         asked = self.counterfactual(rng)
         return self.with_block([asked], self.distractors(asked, self.count(rng), rng, known_relation=True), asked, rng)
 
-    def with_block(self, shown: list[Asked], others: list[Asked], asked: Asked, rng: random.Random) -> Sample:
-        """A question below a block of facts; in a chat often more questions follow, about the block or known facts."""
+    def with_block(
+        self, shown: list[Asked], others: list[Asked], asked: Asked, rng: random.Random, *, elsewhere: float = 0.2
+    ) -> Sample:
+        """A question below a block of facts; in a chat often more follow, a share of ``elsewhere`` about known facts
+        that the block does not touch."""
         sample = self.dress(asked, self.block(shown, others, rng), rng)
         there = [*shown, *others]
         if not there or not sample.chat or rng.random() < 0.25:
             return sample
         turns = list(sample.turns)
         for asked in rng.sample(there, min(rng.randint(1, 6), len(there))):
-            if rng.random() < 0.2:
+            if rng.random() < elsewhere:
                 asked = self.known_against(rng)
                 if any(asked.subject == a.subject or _clash(asked, a) for a in there):
                     continue
@@ -644,8 +648,9 @@ class Generator:
         asked = self.known_against(rng)
         # Facts about the asked subject are rarer here: a fact about it in words the model does not quite understand
         # had better be obeyed than taken for another relation.
-        others = self.distractors(asked, max(1, self.count(rng)), rng, known_relation=True, same_subject=0.2)
-        return self.with_block([], others, asked, rng)
+        count = rng.randint(1, 7) if rng.random() < 0.5 else max(1, self.count(rng))
+        others = self.distractors(asked, count, rng, known_relation=True, same_subject=0.2, same_relation=0.5)
+        return self.with_block([], others, asked, rng, elsewhere=0.5)
 
     def yes_no(self, rng: random.Random) -> Sample:
         """Does the fact (in context, or known) agree with what the user proposes?"""
@@ -880,18 +885,18 @@ MIX: dict[str, dict[str, float]] = {
         "exchanging": 0.09,
     },
     "last": {
-        "reading": 0.09,
-        "obeying": 0.25,
-        "recalling": 0.05,
-        "continuing": 0.09,
-        "ignoring": 0.17,
-        "yes_no": 0.12,
-        "reversed": 0.03,
-        "two_hop": 0.05,
-        "pushing": 0.09,
+        "reading": 0.08,
+        "obeying": 0.24,
+        "recalling": 0.04,
+        "continuing": 0.08,
+        "ignoring": 0.24,
+        "yes_no": 0.08,
+        "reversed": 0.02,
+        "two_hop": 0.04,
+        "pushing": 0.07,
         "mixed_conversation": 0.02,
         "long": 0.01,
-        "exchanging": 0.10,
+        "exchanging": 0.08,
     },
 }
 """Shares of the kinds by phase."""

@@ -94,13 +94,13 @@ class TrainConfig:
 
 
 def going_on(config: TrainConfig, begun_from: str) -> TrainConfig:
-    """``config`` for a run that begins from finished weights: the last mix alone, a gentler start."""
+    """``config`` for a run that begins from finished weights: the last mix alone, answers alone, a gentler start."""
     return replace(
         config,
-        tokens=20_000_000,
-        phases=(replace(PHASES[-1], until=sys.maxsize),),
-        learning_rate=1e-3,
-        final_share=0.95,
+        tokens=19_000_000,
+        phases=(replace(PHASES[-1], context_weight=0.0),),
+        learning_rate=8e-4,
+        final_share=1.0,
         begun_from=begun_from,
     )
 
