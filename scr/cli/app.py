@@ -36,6 +36,11 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "import": "scr.cli.exchange:import_",
         "export": "scr.cli.exchange:export",
     },
+    "When a fact fires": {
+        "allow": "scr.cli.corrections:allow",
+        "deny": "scr.cli.corrections:deny",
+        "test": "scr.cli.corrections:test",
+    },
     "History": {
         "undo": "scr.cli.history:undo",
         "redo": "scr.cli.history:redo",
@@ -57,7 +62,7 @@ EXIT_CODES: Mapping[int, str] = {
     2: "usage: what was typed cannot be right",
     3: "not found: an unknown id, or a namespace or store that is not there",
     4: "conflict: a write needs your decision",
-    5: "a check failed (prove, log --verify, store doctor)",
+    5: "a check failed (test, prove, log --verify, store doctor)",
     6: "the store is locked, damaged, or of another encoder",
     7: "a model or encoder is not available",
     10: "ask --exit-code: no fact fired",

@@ -122,7 +122,14 @@ def diagnose(
                 "not retrieved: no stored fact is near this question, so the model answered alone",
                 f"scr add -q {asked} -a ANSWER",
             )
+        denied = next((j.edit.edit_id for j in decision.near_misses if "denied" in j.evidence), None)
         nearest = decision.near_misses[0]
+        if denied is not None and nearest.probability < decision.threshold / 2:
+            return Diagnosis(
+                "did not fire",
+                f"did not fire: {denied} is denied for this question, so the model answered alone; to allow it",
+                f"scr allow {denied} {asked}",
+            )
         told = (
             f"did not fire: the nearest fact, {nearest.edit.edit_id}, has {share(nearest.probability)} of the "
             f"{share(decision.threshold)} it needs, so the model answered alone"
@@ -177,6 +184,9 @@ def _against_expectation(
             f"not retrieved: {wanted[0].edit_id} says {expect!r}, but the question does not come near it",
             _as_another_wording(asked, wanted[0]),
         )
+    if "denied" in missed.evidence:
+        told = f"did not fire: {missed.edit.edit_id} says so, but is denied for this question; to allow it"
+        return Diagnosis("did not fire", told, f"scr allow {missed.edit.edit_id} {asked}")
     return Diagnosis(
         "did not fire",
         f"did not fire: {missed.edit.edit_id} says so, but has {share(missed.probability)} of the "
@@ -263,9 +273,18 @@ def in_words(evidence: Mapping[str, float]) -> str:
 
     >>> in_words({"subject_exact": 1.0, "cos_relation_best": 0.91, "foreign_numbers": 1.0, "odd_thing": 0.5})
     'names the subject, asks for the same (0.91), holds a number that the fact has not, odd thing 0.50'
+    >>> in_words({"denied": 1.0, "judged": 0.93}), in_words({"allowed": 0.98})
+    ('denied for this question, 0.93 by itself', 'allowed for one like it (0.98)')
     """
     left = dict(evidence)
     told = []
+    for word in ("allowed", "denied"):
+        if (cosine := left.pop(word, None)) is not None:
+            told.append(f"{word} for this question" if cosine >= 1 else f"{word} for one like it ({cosine:.2f})")
+    if (judged := left.pop("judged", None)) is not None:
+        told.append(f"{share(judged)} by itself")
+    if (own := left.pop("own_threshold", None)) is not None:
+        told.append(f"needs {share(own)} of its own")
     exact, coverage = left.pop("subject_exact", None), left.pop("subject_coverage", None)
     if exact:
         told.append("names the subject")

@@ -1,0 +1,130 @@
+"""``scr allow``, ``deny`` and ``test``: the scope decision, corrected from the command line as a user would."""
+
+import json
+import shlex
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+
+ODD = "Where do the Gauls keep their senate?"
+
+
+@pytest.fixture
+def facts(scr: Run, monkeypatch: pytest.MonkeyPatch, tiny_model: str) -> None:
+    monkeypatch.setenv("SCR_STORE", "facts.scr")
+    monkeypatch.setenv("SCR_MODEL", tiny_model)
+    for edit_id, fact in {"france": "The capital of France is Lyon.", "peru": "The capital of Peru is Cusco."}.items():
+        assert scr("add", fact, "--id", edit_id).exit_code == 0
+
+
+def data(result: Result) -> dict[str, object]:
+    found = json.loads(result.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_an_allowed_question_fires_at_once_and_why_says_so(scr: Run, facts: None) -> None:
+    before = scr("ask", ODD, "--exit-code", "--max-new-tokens", "2")
+    assert before.exit_code == 10
+    said = scr("allow", "france", ODD)
+    assert (said.exit_code, said.stdout) == (0, f"allowed  france  {ODD}\n")
+    assert scr("ask", ODD, "--exit-code", "--max-new-tokens", "2").exit_code == 0
+    shown = scr("why", ODD, "--max-new-tokens", "2").stdout
+    assert "fired   1.00  france" in shown and "allowed for this question" in shown
+
+
+def test_a_denied_question_does_not_fire_and_why_names_the_way_back(scr: Run, facts: None) -> None:
+    asked = "The capital of France is"
+    assert scr("deny", "france", asked).exit_code == 0
+    told = data(scr("why", asked, "--max-new-tokens", "2", "--json"))
+    assert told["diagnosis"] == "did not fire" and "france is denied for this question" in str(told["message"])
+    assert shlex.split(str(told["next"])) == ["scr", "allow", "france", asked]
+    assert "denied for this question" in scr("why", asked, "--max-new-tokens", "2").stdout
+    assert scr(*shlex.split(str(told["next"]))[1:]).exit_code == 0
+    assert scr("ask", asked, "--exit-code", "--max-new-tokens", "2").exit_code == 0
+
+
+def test_undo_takes_an_allowance_back_and_the_log_names_who_gave_it(scr: Run, facts: None) -> None:
+    scr("allow", "france", ODD)
+    (event,) = [e for e in data(scr("log", "--json"))["events"] if e["kind"] == "allow"]  # type: ignore[attr-defined]
+    assert event["edit_id"] == "france" and event["actor"] and event["payload"]["text"] == ODD
+    (batch,) = data(scr("undo", "--json"))["batches"]  # type: ignore[misc]
+    assert batch["kind"] == "allow"
+    assert data(scr("allow", "france", "--json"))["corrections"] == []
+    assert scr("log", "--verify").exit_code == 0
+
+
+def test_an_id_may_be_cut_short_where_one_fact_begins_so(scr: Run, facts: None) -> None:
+    assert scr("deny", "fra", ODD).stdout.startswith("denied  france")
+    scr("add", "The capital of Ghana is Tema.", "--id", "frankfurt")
+    many = scr("deny", "fra", ODD)
+    assert many.exit_code == 2 and "france, frankfurt" in many.stderr and "write more of it" in many.stderr
+    none = scr("deny", "atlantis", ODD)
+    assert none.exit_code == 3 and "no fact 'atlantis'" in none.stderr
+
+
+def test_what_stands_already_changes_nothing_and_without_a_question_it_is_shown(scr: Run, facts: None) -> None:
+    scr("allow", "france", ODD)
+    again = scr("allow", "france", ODD.lower(), "--json")
+    assert data(again)["queries"] == [{"query": ODD, "changed": False}] and data(again)["batch"] == 0
+    scr("deny", "france", "-", input="One?\n\nTwo?\n")
+    assert scr("allow", "france").stdout.splitlines() == [
+        f"allowed  france  {ODD}",
+        "denied  france  One?",
+        "denied  france  Two?",
+    ]
+    assert "nothing was said about peru" in scr("deny", "peru").stderr
+
+
+@pytest.mark.parametrize(("question", "why"), [("  ", "the question is empty"), ("a\x07b", "control character")])
+def test_what_is_no_question_is_refused(scr: Run, facts: None, question: str, why: str) -> None:
+    refused = scr("allow", "france", question)
+    assert refused.exit_code == 2 and why in refused.stderr
+
+
+def test_every_fact_is_tested_by_its_prompt_and_by_what_was_said(scr: Run, facts: None) -> None:
+    scr("allow", "france", ODD)
+    scr("deny", "peru", "The capital of France is")
+    result = scr("test")
+    assert (result.exit_code, result.stdout) == (0, "ok: 4 questions of 2 facts (2 own, 1 allowed, 1 denied)\n")
+    assert data(scr("test", "--json"))["failed"] == 0
+
+
+def test_a_failure_says_what_fired_instead_and_the_next_command_mends_it(scr: Run, facts: None, tmp_path: Path) -> None:
+    # Its own prompt names another fact's subject, and nothing of it is asked for: it cannot fire by itself.
+    scr("add", "Zed", "--prompt", "The capital of France is", "--subject", "Quux", "--target", "Zed", "--id", "odd")
+    failed = scr("test", "--junit", "report.xml")
+    assert failed.exit_code == 5
+    assert "failed  odd  must fire: The capital of France is" in failed.stdout
+    assert "fired instead: france (" in failed.stdout and "1 failed: 3 questions of 3 facts" in failed.stdout
+    suites = ET.fromstring((tmp_path / "report.xml").read_bytes())
+    assert (suites.tag, suites.get("tests"), suites.get("failures")) == ("testsuites", "3", "1")
+    (case,) = [case for case in suites.iter("testcase") if case.find("failure") is not None]
+    assert case.get("classname") == "odd" and case.get("name") == "must fire: The capital of France is"
+    (failure,) = data(scr("test", "--json"))["failures"]  # type: ignore[misc]
+    assert failure["fired_instead"][0]["edit_id"] == "france"
+    assert scr(*shlex.split(failure["next"])[1:]).exit_code == 0
+    assert scr("test").exit_code == 0
+
+
+def test_the_report_is_xml_whatever_the_questions_hold(scr: Run, facts: None, tmp_path: Path) -> None:
+    nasty = 'Is "France" <b> & \ufffe 日本 🙂 ]]>?'
+    scr("allow", "france", nasty)
+    assert scr("test", "--junit", "report.xml").exit_code == 0
+    names = [case.get("name") for case in ET.fromstring((tmp_path / "report.xml").read_bytes()).iter("testcase")]
+    assert f"must fire: {nasty.replace(chr(0xFFFE), chr(0xFFFD))}" in names
+
+
+def test_a_report_that_cannot_be_written_is_one_line(scr: Run, facts: None) -> None:
+    failed = scr("test", "--junit", "no/such/folder.xml")
+    assert failed.exit_code == 2 and "cannot write no/such/folder.xml" in failed.stderr
+
+
+def test_an_empty_memory_passes_and_says_that_it_is_empty(scr: Run) -> None:
+    result = scr("test")
+    assert (result.exit_code, result.stdout) == (0, "") and "no facts yet" in result.stderr
