@@ -10,6 +10,7 @@ person bears here, and common names of countries; the memory is not told of them
 
 from __future__ import annotations
 
+import functools
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -84,7 +85,7 @@ def load_atlas(cases: int = CASES, *, fixed: int = FIXED, seed: int = SEED) -> D
         raise ConfigError(
             f"Atlas has 1 to {CASES} cases and 1 to {FIXED} fixed questions, got {cases} cases and {fixed} questions"
         )
-    made = _Atlas(load_facts(), seed)
+    made = _made(seed)
     return Dataset(
         name="atlas",
         cases=tuple(made.cases[:cases]),
@@ -103,9 +104,20 @@ def truths(count: int, *, seed: int = SEED) -> list[tuple[str, str]]:
     """
     if count < 1:
         raise ConfigError(f"at least one fact, got {count}")
-    made = _Atlas(load_facts(), seed)
+    made = _made(seed)
     rng = random.Random(f"{seed}-truths")
     return [(made.stated(fact, fact.object, rng), fact.object) for fact in made.untouched[:count]]
+
+
+def spare_facts(*, seed: int = SEED) -> list[Fact]:
+    """Facts about subjects of which the data set edits nothing and asks nothing, for demonstrations."""
+    made = _made(seed)
+    return [fact for fact in made.facts if fact.subject not in made.touched]
+
+
+@functools.cache
+def _made(seed: int) -> _Atlas:
+    return _Atlas(load_facts(), seed)
 
 
 class _Atlas:
@@ -136,6 +148,8 @@ class _Atlas:
         for fact, target in zip(chosen, targets, strict=True):
             given[fact.relation, target] += 1
         self.given = given
+        self.touched = {fact.subject for fact in (*chosen, *self.untouched)}
+        """Subjects of which something is edited or asked."""
         self.fixed = [
             Probe(kind="unrelated", prompt=self.question(fact, rng), accepted=(fact.object,)) for fact in self.untouched
         ]
@@ -206,6 +220,7 @@ class _Atlas:
         ]
         if seconds:
             second = rng.choice(seconds)
+            self.touched.add(second.subject)
             inner = f"the {WORDINGS[fact.relation].nouns[0]} of {in_running_text(fact.subject)}"
             wording = rng.choice(self._question_wordings(second.relation))
             text = wording.replace("{s}", inner)
@@ -226,6 +241,7 @@ class _Atlas:
         rng.shuffle(intact)
         intact.sort(key=lambda f: f.object != fact.object)
         for other in intact[:NEIGHBORS]:
+            self.touched.add(other.subject)
             rival = target if target != other.object else ""
             yield Probe(kind="neighbor", prompt=self.question(other, rng), accepted=(other.object,), rival=rival)
 
@@ -289,4 +305,4 @@ def _own(relation: str, form: Form) -> int:
     return sum(split_of(i) == "evaluation" for i in range(len(written)))
 
 
-__all__ = ["CASES", "FIXED", "filled", "load_atlas", "truths"]
+__all__ = ["CASES", "FIXED", "filled", "load_atlas", "spare_facts", "truths"]

@@ -24,7 +24,7 @@ _OUT = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 QUICK = "base,oracle-context,copy,scr,cosine,memit,alphaedit,ft-m,grace"
-FULL = f"{QUICK},scr-paper,rome,rect,prune,locft-bf"
+FULL = f"{QUICK},scr-paper,ike,eren,lightedit,radius,rome,rect,prune,locft-bf"
 
 
 @click.command(

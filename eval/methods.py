@@ -24,6 +24,8 @@ from eval.editors.base import row_likelihood
 from eval.editors.build import NAMES, build_editor, configured, layers_of, method_of
 from eval.editors.forms import RAW, Chat, Form
 from eval.editors.templates import sampled_templates
+from eval.eren import Eren
+from eval.radius import Radius
 from eval.scr_paper import ScrPaper
 from memory_store.edit import Edit, PutResult
 from memory_store.errors import ConfigError
@@ -436,6 +438,30 @@ def _scr_paper_k1(bench: Bench, _governing: Governing) -> Compared:
     return ScrPaper(bench, k=1)
 
 
+def _ike(bench: Bench, _governing: Governing) -> Compared:
+    from eval.ike import Ike
+
+    def fits(text: str) -> bool:
+        used = len(bench.language_model.prompt_ids(bench.asked(text)))
+        return used + bench.max_new_tokens <= bench.language_model.window
+
+    return Ike(bench, seed=bench.seed, fits=fits)
+
+
+def _eren(bench: Bench, _governing: Governing) -> Compared:
+    return Eren(bench)
+
+
+def _radius(bench: Bench, _governing: Governing) -> Compared:
+    return Radius(bench)
+
+
+def _lightedit(bench: Bench, _governing: Governing) -> Compared:
+    from eval.lightedit import LightEdit
+
+    return LightEdit(bench, _edited(bench, "pair"))
+
+
 _PAPERS = {
     "memit": "arXiv:2210.07229",
     "rome": "arXiv:2202.05262",
@@ -461,6 +487,12 @@ ENTRIES: dict[str, Entry] = {
     "cosine": Entry("retrieval", "the same memory, scope by one cosine threshold", _cosine),
     "scr-paper": Entry("retrieval", "SCR as published, five facts, no threshold (arXiv:2503.05212)", _scr_paper),
     "scr-paper-k1": Entry("retrieval", "the same with one fact, taken word for word", _scr_paper_k1),
+    "ike": Entry("retrieval", "demonstrations and the nearest fact, always shown (IKE, arXiv:2305.12740)", _ike),
+    "eren": Entry("retrieval", "asks whether any of five notes helps, then answers (EREN, arXiv:2403.17431)", _eren),
+    "lightedit": Entry(
+        "retrieval", "scr's facts, first token against the prior (LightEdit, arXiv:2604.19089)", _lightedit
+    ),
+    "radius": Entry("retrieval", "a radius for each edit, in text (BalancEdit, arXiv:2505.01343)", _radius),
     **{name: Entry("parametric", _PAPERS.get(name, "")) for name in ("rect", "prune", *NAMES)},
 }
 NOT_INCLUDED = {"mend": "needs a trained hypernetwork for each model", "pmet": "not implemented"}
