@@ -67,19 +67,7 @@ def add(session: Session, /, sentence: str | None, dry_run: bool, on_conflict: "
     supersedes the older one; "scr undo" takes a batch back. A fact that contradicts another in other words ("The
     capital of France is Lyon", "France's capital city is Marseille") is refused unless --on-conflict says otherwise.
     """
-    given = {name: value for name, value in options.items() if value not in (None, (), False)}
-    for name, value in given.items():
-        for part in (value if isinstance(value, tuple) else (value,)) if not isinstance(value, bool) else ():
-            option = {"edit_id": "id", "aliases": "alias", "tags": "tag"}.get(name, name).replace("_", "-")
-            checked(part, f"--{option}", empty=f"--{option} is empty; give a value, or leave it out")
-    if sentence == "-":
-        if single := [n for n in _ONE_ONLY if n in given]:
-            raise click.UsageError(f"--{single[0].replace('edit_id', 'id')} speaks of one fact; leave it out with '-'")
-        readings = [_read(text, given, f"line {number}: ") for number, text in stdin_lines(_WANTED)]
-    elif sentence is None and not ({"question", "answer", "triple"} & given.keys()):
-        raise click.UsageError(f"no fact given; {_EXAMPLE}")
-    else:
-        readings = [_read(sentence, given)]
+    readings = readings_of(sentence, options)
     settings = session.settings
     is_new = not os.path.lexists(settings.store)
     editor = open_judging_editor(session, replace(settings, store=Path(":memory:")) if dry_run and is_new else settings)
@@ -104,6 +92,22 @@ def add(session: Session, /, sentence: str | None, dry_run: bool, on_conflict: "
         raise ConflictError(refused[0].reason or f"{len(refused)} facts conflict; nothing was stored")
     if refused:
         click.get_current_context().exit(ConflictError.exit_code)
+
+
+def readings_of(sentence: str | None, options: dict[str, Any]) -> list["Reading"]:
+    """What the command line says: one fact, or with "-" one a line of standard input; nothing is loaded for it."""
+    given = {name: value for name, value in options.items() if value not in (None, (), False)}
+    for name, value in given.items():
+        for part in (value if isinstance(value, tuple) else (value,)) if not isinstance(value, bool) else ():
+            option = {"edit_id": "id", "aliases": "alias", "tags": "tag"}.get(name, name).replace("_", "-")
+            checked(part, f"--{option}", empty=f"--{option} is empty; give a value, or leave it out")
+    if sentence == "-":
+        if single := [n for n in _ONE_ONLY if n in given]:
+            raise click.UsageError(f"--{single[0].replace('edit_id', 'id')} speaks of one fact; leave it out with '-'")
+        return [_read(text, given, f"line {number}: ") for number, text in stdin_lines(_WANTED)]
+    if sentence is None and not ({"question", "answer", "triple"} & given.keys()):
+        raise click.UsageError(f"no fact given; {_EXAMPLE}")
+    return [_read(sentence, given)]
 
 
 def _read(sentence: str | None, given: dict[str, Any], where: str = "") -> "Reading":
@@ -186,3 +190,7 @@ def _remarks(session: Session, results: list["PutResult"], readings: list["Readi
         session.say(f"scr: {len(results)} facts: {told}" + (f"; {free} of them free facts" if free else ""))
     if dry_run:
         session.say("scr: dry run: nothing was stored")
+
+
+FACT_OPTIONS = [p for p in add.params if p.name not in ("dry_run", "on_conflict")]
+"""The argument and options that describe a fact; ``scr preview`` takes them too."""

@@ -40,6 +40,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "allow": "scr.cli.corrections:allow",
         "deny": "scr.cli.corrections:deny",
         "test": "scr.cli.corrections:test",
+        "preview": "scr.cli.preview:preview",
     },
     "History": {
         "undo": "scr.cli.history:undo",
