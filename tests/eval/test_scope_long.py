@@ -1,6 +1,7 @@
 """Long texts around short questions: what is made, and what is counted."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class NamesScope:
 
     name = "names"
 
-    def decide(self, queries: list[str], candidates: list[list[Candidate]]) -> list[Decision]:
+    def decide(self, queries: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[Decision]:
         return [
             Decision(in_scope=tuple(Judged(c.edit, 1.0) for c in found if c.edit.subject in query))
             for query, found in zip(queries, candidates, strict=True)

@@ -7,7 +7,7 @@ kept apart was settled while looking at these rows, so the share found here is n
 
 import importlib.util
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from memory_store.edit import Edit
 from memory_store.errors import ConfigError
 from memory_store.store import EditStore
+from scr.answer_kinds import could_answer_one_question
 from scr.contradiction import contradictions, same_answer, same_subject, suspects
 from scr.editor import RetrievalEditor, keys_of
 from scr.encoder import load_encoder
@@ -38,7 +39,7 @@ class CapitalScope:
     def __init__(self) -> None:
         self.asked = 0
 
-    def decide(self, queries: list[str], candidates: list[list[Candidate]]) -> list[Decision]:
+    def decide(self, queries: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[Decision]:
         self.asked += len(queries)
         return [
             Decision(
@@ -174,6 +175,17 @@ def test_an_alias_is_the_same_subject_and_a_longer_name_is_another() -> None:
         fact("x", "6"), fact("y", "six")
     )
     assert not same_answer(fact("x", "10"), fact("y", "10,000"))
+
+
+def test_answers_of_different_kinds_answer_different_questions() -> None:
+    def agree(one: str, other: str, subject: str = "Ada Wren") -> bool:
+        return could_answer_one_question(fact("x", one, subject), fact("y", other, subject))
+
+    assert not agree("Paris", "4 May 1971") and not agree("a surgeon", "Helse Vest")
+    assert not agree("11 hours", "1,120 grams") and not agree("21:00", "40 euros")
+    assert agree("six months", "12 weeks") and agree("1987", "52,300 people") and agree("Monday", "Thursday")
+    assert agree("an architect", "a surgeon") and agree("Orion in 2019", "Helios")
+    assert agree("lyon", "Marseille", subject="france")  # who writes no capitals means no noun by a small letter
 
 
 @pytest.fixture
