@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, get_args
@@ -23,13 +24,15 @@ Kind = Literal[
     "alias",
     "reversed",
     "two_hop",
+    "multi_hop",
     "neighbor",
     "same_subject",
     "unrelated",
 ]
 """``prompt``: the edit's own prompt. ``paraphrase``: other words for it. ``yes_no``: whether it holds. ``alias``: the
 subject by another name. ``reversed``: given the new answer, asked for the subject. ``two_hop``: a question through two
-facts, one of them the edit (EasyEdit calls that one hop). ``neighbor``: same relation, another subject.
+facts, one of them the edit (EasyEdit calls that one hop). ``multi_hop``: a chain of two to four facts, one or more of
+them edited. ``neighbor``: same relation, another subject.
 ``same_subject``: another relation of the edited subject. ``unrelated``: neither."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -69,11 +72,15 @@ class EvalCase:
     ground_truth: str = ""
     """The answer before the edit; empty where the source names none."""
     probes: tuple[Probe, ...]
+    before: tuple[Edit, ...] = ()
+    """Edits that are written before it, in a batch of their own: those that its questions also need, or the one that it
+    overwrites. They are asked about through this case only and do not count as edits of a point."""
 
     def __post_init__(self) -> None:
-        missing = [n for n in ("edit_id", "subject", "prompt", "target_new", "statement") if not getattr(self.edit, n)]
-        if missing:
-            raise ConfigError(f"the edit {self.edit.edit_id or self.edit.prompt!r} has no {', '.join(missing)}")
+        for edit in (*self.before, self.edit):
+            missing = [n for n in ("edit_id", "subject", "prompt", "target_new", "statement") if not getattr(edit, n)]
+            if missing:
+                raise ConfigError(f"the edit {edit.edit_id or edit.prompt!r} has no {', '.join(missing)}")
         if not any(probe.kind == "prompt" for probe in self.probes):
             raise ConfigError(f"the case {self.edit.edit_id!r} does not ask its own prompt")
 
@@ -104,7 +111,8 @@ class Dataset:
     @property
     def sha256(self) -> str:
         """Of everything that is edited and asked, so that two runs can be told to have been about the same."""
-        told = [asdict(case) for case in self.cases], [asdict(probe) for probe in self.fixed]
+        cases = [{k: v for k, v in asdict(case).items() if v or k != "before"} for case in self.cases]
+        told = cases, [asdict(probe) for probe in self.fixed]
         return hashlib.sha256(json.dumps(told, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
     def described(self) -> str:
@@ -153,13 +161,40 @@ def spread(count: int, most: int) -> list[int]:
     return [round(i * (count - 1) / (most - 1)) for i in range(most)]
 
 
-def named_once(cases: Sequence[EvalCase]) -> tuple[list[EvalCase], int]:
-    """Cases whose fact, by subject and prompt, no earlier case has; and how many were left out."""
-    seen: set[tuple[str, str]] = set()
-    kept = []
+def joined(cases: Sequence[EvalCase]) -> tuple[list[EvalCase], Counter[str]]:
+    """Cases of the same edit as one, with the questions of all; and how many went into another."""
+    found: dict[str, EvalCase] = {}
     for case in cases:
-        fact = (case.edit.subject.casefold(), case.edit.prompt.casefold())
-        if fact not in seen:
-            seen.add(fact)
+        name = case.edit.edit_id
+        earlier = found.get(name)
+        found[name] = (
+            case if earlier is None else replace(earlier, probes=tuple(dict.fromkeys(earlier.probes + case.probes)))
+        )
+    gone = len(cases) - len(found)
+    return list(found.values()), Counter({"joined to an earlier row of the same edit": gone} if gone else {})
+
+
+def named_once(cases: Sequence[EvalCase]) -> tuple[list[EvalCase], Counter[str]]:
+    """Cases that may stand in one memory, and why others may not.
+
+    A fact, by subject and prompt, is the own edit of one case only, and no case needs one to be other than an earlier
+    case makes it.
+    """
+    made: dict[tuple[str, str], str] = {}
+    kept: list[EvalCase] = []
+    gone: Counter[str] = Counter()
+    for case in cases:
+        own = _fact(case.edit)
+        needed = {_fact(edit): edit.target_new for edit in case.before if _fact(edit) != own}
+        if own in made:
+            gone["the same fact edited again"] += 1
+        elif any(made.get(fact, target) != target for fact, target in needed.items()):
+            gone["an earlier row edits one of its facts otherwise"] += 1
+        else:
+            made |= needed | {own: case.edit.target_new}
             kept.append(case)
-    return kept, len(cases) - len(kept)
+    return kept, gone
+
+
+def _fact(edit: Edit) -> tuple[str, str]:
+    return edit.subject.casefold(), edit.prompt.casefold()

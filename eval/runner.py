@@ -132,6 +132,9 @@ class Plan:
         self.config = config
         self.fixed = dataset.fixed[: config.fixed]
         cases = [thinned(case, config.per_kind) for case in dataset.cases]
+        self._chains = {
+            case.edit.edit_id: [*(edit.edit_id for edit in case.before), case.edit.edit_id] for case in cases
+        }
         alone = config.singles if config.points[0] == 1 else 0
         pool = cases[: max(config.points[-1], min(alone, len(cases)))]
         self.singles: list[Stop] = []
@@ -183,8 +186,11 @@ class Plan:
         found: dict[str, list[str]] = {}
         for stop in self.stops:
             for q in stop.questions:
-                if q.edit_id and q.edit_id not in found.setdefault(q.probe.prompt, []):
-                    found[q.probe.prompt].append(q.edit_id)
+                if not q.edit_id:
+                    continue
+                known = found.setdefault(q.probe.prompt, [])
+                needed = self._chains[q.edit_id] if q.probe.kind == "multi_hop" else [q.edit_id]
+                known += [edit_id for edit_id in needed if edit_id not in known]
         return found
 
 
@@ -417,20 +423,28 @@ class _MethodRun:
                 todo = [q for q in stop.questions if q.key not in self.have]
                 if not todo:
                     continue
-                edit = stop.cases[0].edit
-                seconds.append(self._write(editor, [edit]))
+                case = stop.cases[0]
+                live: list[str] = []
+                took = self._write(editor, case.before, live)
+                took += self._write(editor, [case.edit], live)
+                seconds.append(took / (1 + len(case.before)))
                 self._ask(editor, todo)
                 started = time.perf_counter()
-                editor.forget([edit.edit_id])
+                editor.forget(live)
                 undo.append(time.perf_counter() - started)
             self._passed(editor, 0, 1, seconds=sum(seconds), edits=len(seconds), undo=undo)
 
     def _run_sequence(self, stops: Sequence[Stop]) -> None:
-        order, seconds, written = stops[0].order, 0.0, 0
+        order, seconds, written, made = stops[0].order, 0.0, 0, 0
+        live: list[str] = []
         with self._editor() as editor:
             for stop in stops:
                 for start, end in batches(written, stop.point, self.plan.config):
-                    seconds += self._write(editor, [case.edit for case in stop.cases[start:end]])
+                    some = stop.cases[start:end]
+                    needed = {edit.edit_id: edit for case in some for edit in case.before if edit.edit_id not in live}
+                    made += len(needed) + len(some)
+                    seconds += self._write(editor, list(needed.values()), live)
+                    seconds += self._write(editor, [case.edit for case in some], live)
                 written = stop.point
                 if (order, stop.point) in self.passed:
                     continue
@@ -438,23 +452,28 @@ class _MethodRun:
                 self._ask(editor, todo)
                 last = stop is stops[-1]
                 timed = self._timed(editor, stop.questions) if last else None
-                self._passed(editor, order, stop.point, seconds=seconds, edits=written, query_ms=timed)
+                self._passed(editor, order, stop.point, seconds=seconds, edits=made, query_ms=timed)
 
     def _editor(self) -> Compared:
         return make_editor(self.spec, self.bench, self.plan.governing)
 
-    def _write(self, editor: Compared, edits: Sequence[Edit]) -> float:
-        """Write one batch; seconds it took.
+    def _write(self, editor: Compared, edits: Sequence[Edit], live: list[str]) -> float:
+        """Write one batch and keep the list of what is live; seconds it took.
 
         Raises:
             ConfigError: the method did not take an edit.
         """
+        if not edits:
+            return 0.0
         started = time.perf_counter()
         results = editor.edit(edits)
         seconds = time.perf_counter() - started
-        refused = [result for result in results if result.status not in ("added", "superseded")]
-        if refused:
-            raise ConfigError(f"{refused[0].edit.edit_id} was not written: {refused[0].status} {refused[0].reason}")
+        for result in results:
+            name = result.edit.edit_id
+            # A fact that one case needs and another edits is written once.
+            if result.status not in ("added", "superseded") and not (result.status == "duplicate" and name in live):
+                raise ConfigError(f"{name} was not written: {result.status} {result.reason}")
+            live[:] = [edit_id for edit_id in live if edit_id not in result.superseded and edit_id != name] + [name]
         return seconds
 
     def _ask(self, editor: Compared, questions: Sequence[Question]) -> None:

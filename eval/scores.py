@@ -75,6 +75,7 @@ GENERATED: tuple[Metric, ...] = (
     Metric("alias", "generated", ("alias",), _right, "the subject by another name, of which nobody was told"),
     Metric("reversed", "generated", ("reversed",), _right, "asked for the subject, given the new answer"),
     Metric("two hops", "generated", ("two_hop",), _right, "a question through the edited fact and one more"),
+    Metric("chains", "generated", ("multi_hop",), _right, "a question through two to four facts, some of them edited"),
 )
 FORCED: tuple[Metric, ...] = (
     Metric("ES", "teacher_forced", ("prompt",), _wins, "own prompt: the new answer is more probable than the old"),

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from eval.atlas import load_atlas
-from eval.cases import Dataset, EvalCase, named_once
-from eval.datasets import counterfact, halluedit, knowedit, qaedit, zsre
+from eval.cases import Dataset, EvalCase, joined, named_once
+from eval.datasets import conflictedit, counterfact, halluedit, knowedit, mquake, qaedit, rippleedits, zsre
 from eval.datasets.reading import DroppedError
 from memory_store.errors import ConfigError
 
@@ -27,6 +27,8 @@ class Loader:
 
     read: Callable[[int, Mapping[str, Any]], EvalCase]
     about: str
+    joins: bool = False
+    """Whether rows about the same edit are one case."""
 
 
 LOADERS: dict[str, Loader] = {
@@ -35,6 +37,11 @@ LOADERS: dict[str, Loader] = {
     "knowedit": Loader(knowedit.read, "KnowEdit's WikiData rows, counterfactual or recent (arXiv:2401.01286)"),
     "qaedit": Loader(qaedit.read, "QAEdit: real questions, true answers (arXiv:2502.11177)"),
     "halluedit": Loader(halluedit.read, "HalluEditBench: a model's own mistakes corrected (arXiv:2410.16251)"),
+    "mquake": Loader(mquake.read, "MQuAKE-CF: chains through one to four edits (arXiv:2305.14795)"),
+    "rippleedits": Loader(
+        rippleedits.read, "RippleEdits in MQuAKE's shape: one edit and a second fact (arXiv:2307.12976)", joins=True
+    ),
+    "conflictedit": Loader(conflictedit.read, "ConflictEdit's coverage rows: one fact edited twice (arXiv:2310.02129)"),
 }
 ABOUT: dict[str, str] = {
     "atlas": "built in: facts the pocket model knows, changed, in words its training never used",
@@ -65,9 +72,11 @@ def load_dataset(name: str, path: Path | None, *, cases: int | None = None) -> D
             found.append(LOADERS[name].read(count - 1, row))
         except DroppedError as reason:
             dropped[str(reason)] += 1
+    if LOADERS[name].joins:
+        found, more = joined(found)
+        dropped += more
     found, again = named_once(found)
-    if again:
-        dropped["the same fact edited again"] += again
+    dropped += again
     if cases is not None and cases < len(found):
         dropped["beyond those asked for"] += len(found) - cases
         found = found[:cases]

@@ -33,8 +33,13 @@ def texts_of(row: Mapping[str, Any], key: str) -> list[str]:
     return [t.strip() for t in found if isinstance(t, str) and t.strip()] if isinstance(found, list) else []
 
 
-def made_case(name: str, *, subject: str, prompt: str, target: str, truth: str, probes: Sequence[Probe]) -> EvalCase:
-    """A case whose own prompt is asked first.
+def filled(row: Mapping[str, Any], subject: str) -> str:
+    """The row's ``prompt`` with its subject in the place of ``{}``, single spaces between words."""
+    return " ".join(text_of(row, "prompt").replace("{}", subject).split())
+
+
+def made_edit(name: str, *, subject: str, prompt: str, target: str) -> Edit:
+    """An edit whose statement is its prompt and answer.
 
     Raises:
         DroppedError: the subject does not stand in the prompt, where weight editors have to find it.
@@ -42,13 +47,22 @@ def made_case(name: str, *, subject: str, prompt: str, target: str, truth: str, 
     if subject not in prompt:
         raise DroppedError("subject not in the prompt")
     question = prompt.endswith("?")
-    edit = Edit(
+    return Edit(
         edit_id=name,
         subject=subject,
         prompt=prompt,
         target_new=target,
         statement=f"{prompt} {target}" if question else f"{prompt} {target}.",
     )
+
+
+def made_case(name: str, *, subject: str, prompt: str, target: str, truth: str, probes: Sequence[Probe]) -> EvalCase:
+    """A case whose own prompt is asked first.
+
+    Raises:
+        DroppedError: the subject does not stand in the prompt, where weight editors have to find it.
+    """
+    edit = made_edit(name, subject=subject, prompt=prompt, target=target)
     own = Probe(kind="prompt", prompt=prompt, accepted=(target,), rival=truth)
     return EvalCase(edit=edit, ground_truth=truth, probes=(own, *probes))
 

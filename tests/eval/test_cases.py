@@ -1,12 +1,13 @@
 """Claims about cases, and about what the loaders make of each benchmark's rows."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eval.cases import Dataset, EvalCase, Probe, named_once, spread, thinned
+from eval.cases import Dataset, EvalCase, Probe, joined, named_once, spread, thinned
 from eval.datasets import NAMES, load_dataset
 from memory_store.edit import Edit
 from memory_store.errors import ConfigError
@@ -75,7 +76,40 @@ def test_spread_takes_first_and_last() -> None:
 def test_a_fact_edited_twice_stays_once() -> None:
     kept, gone = named_once([case("a"), case("b", target_new="Nice"), case("c", prompt="France's capital is")])
     assert [c.edit.edit_id for c in kept] == ["a", "c"]
-    assert gone == 1
+    assert gone == {"the same fact edited again": 1}
+
+
+def needing(name: str, *before: Edit, **fields: Any) -> EvalCase:
+    return replace(case(name, **fields), before=before)
+
+
+def test_a_case_that_needs_a_fact_otherwise_than_an_earlier_one_is_left_out() -> None:
+    spain = {"subject": "Spain", "prompt": "The capital of Spain is"}
+    first = needing("a", edit("s", **spain, target_new="Toledo"))
+    alike = needing("b", edit("s", **spain, target_new="Toledo"), prompt="France's capital is")
+    other = needing("c", edit("t", **spain, target_new="Cadiz"), prompt="France has the capital")
+    own = case("d", **spain, target_new="Toledo")
+    kept, gone = named_once([first, alike, other, own])
+    assert [c.edit.edit_id for c in kept] == ["a", "b"]
+    assert gone == {"an earlier row edits one of its facts otherwise": 1, "the same fact edited again": 1}
+
+
+def test_what_an_edit_overwrites_is_no_other_fact() -> None:
+    overwritten = needing("a", edit("first", target_new="Nice"))
+    assert named_once([overwritten]) == ([overwritten], {})
+
+
+def test_rows_about_one_edit_are_joined_with_all_their_questions() -> None:
+    more = [Probe(kind="two_hop", prompt=f"q{i}", accepted=("x",)) for i in range(2)]
+    (one,), gone = joined([case("a", more[0]), case("a", more[1]), case("a", more[1])])
+    assert [p.prompt for p in one.probes] == [OWN.prompt, "q0", "q1"]
+    assert gone == {"joined to an earlier row of the same edit": 2}
+
+
+def test_the_content_hash_of_cases_that_need_nothing_is_what_it_was() -> None:
+    """Runs that were begun before cases could need other edits go on."""
+    assert Dataset(name="toy", cases=(case("a"),)).sha256.startswith("3f37016481b2")
+    assert Dataset(name="toy", cases=(needing("a", edit("b", prompt="x")),)).sha256[:12] != "3f37016481b2"
 
 
 FULL_ROW = {
@@ -221,6 +255,116 @@ def test_qaedit_has_no_rival_and_a_stray_mark_is_no_answer(tmp_path: Path) -> No
     ]
 
 
+def rewrite(subject: str, prompt: str, new: str, true: str, question: str | None = None) -> dict[str, Any]:
+    return {
+        "prompt": prompt,
+        "relation_id": "P1",
+        "target_new": {"str": new, "id": "Q1"},
+        "target_true": {"str": true, "id": "Q2"},
+        "subject": subject,
+        "question": question,
+    }
+
+
+CHAIN_ROW = {
+    "case_id": 1,
+    "requested_rewrite": [
+        rewrite("Ann Bee", "{} was born in", "Rome", "Oslo", "Where was Ann Bee born?"),
+        rewrite("Rome", "{} lies in", "Gaul", "Italy", "In which country is Rome?"),
+    ],
+    "questions": ["In which country was Ann Bee born?", "Which country is Ann Bee's birthplace in?"],
+    "answer": "Norway",
+    "answer_alias": ["NO"],
+    "new_answer": "Gaul",
+    "new_answer_alias": ["Gallia", "Gaul"],
+    "single_hops": [],
+    "new_single_hops": [],
+    "orig": {},
+}
+
+
+def test_mquake_writes_the_whole_chain_and_asks_it(tmp_path: Path) -> None:
+    no_change = {**CHAIN_ROW, "answer": "gallia"}
+    shares = {
+        **CHAIN_ROW,
+        "requested_rewrite": [rewrite("Cy", "{} was born in", "Rome", "Bonn"), *CHAIN_ROW["requested_rewrite"][1:]],
+    }  # type: ignore[index]
+    contrary = {
+        **CHAIN_ROW,
+        "requested_rewrite": [
+            rewrite("Di", "{} was born in", "Rome", "Bonn"),
+            rewrite("Rome", "{} lies in", "Spain", "Italy"),
+        ],
+    }
+    found = load_dataset("mquake", written(tmp_path, [CHAIN_ROW, no_change, shares, contrary]))
+    one, two = found.cases
+    assert (one.edit.subject, one.edit.prompt, one.edit.target_new) == ("Ann Bee", "Ann Bee was born in", "Rome")
+    (needed,) = one.before
+    assert (needed.prompt, needed.target_new, needed.statement) == ("Rome lies in", "Gaul", "Rome lies in Gaul.")
+    assert two.before == one.before  # one edit, one name, whichever instance needs it
+    assert [(p.kind, p.prompt, p.accepted) for p in one.probes] == [
+        ("prompt", "Ann Bee was born in", ("Rome",)),
+        ("paraphrase", "Where was Ann Bee born?", ("Rome",)),
+        ("multi_hop", "In which country was Ann Bee born?", ("Gaul", "Gallia")),
+        ("multi_hop", "Which country is Ann Bee's birthplace in?", ("Gaul", "Gallia")),
+    ]
+    assert one.probes[2].rival == "Norway"
+    assert found.dropped == {
+        "the edits change no answer": 1,
+        "an earlier row edits one of its facts otherwise": 1,
+    }
+
+
+def test_rippleedits_joins_the_questions_of_one_edit(tmp_path: Path) -> None:
+    row = {
+        "case_id": 0,
+        "requested_rewrite": [rewrite("Ann Bee", "The town which  {}  comes from is", "Rome", "Oslo")],
+        "questions": ["The country of the town Ann Bee comes from is?"],
+        "answer": None,
+        "answer_alias": None,
+        "new_answer": "Italy",
+        "new_answer_alias": ["Italia"],
+        "new_single_hops": [],
+    }
+    rows = [
+        row,
+        {**row, "questions": ["The mayor of the town Ann Bee comes from is?"], "new_answer": "Cy"},
+        {**row, "new_answer": ""},
+    ]
+    found = load_dataset("rippleedits", written(tmp_path, rows))
+    (only,) = found.cases
+    assert only.edit.prompt == "The town which Ann Bee comes from is"
+    assert [(p.kind, p.accepted) for p in only.probes[1:]] == [
+        ("two_hop", ("Italy", "Italia")),
+        ("two_hop", ("Cy", "Italia")),
+    ]
+    assert found.dropped == {"a field is missing or empty": 1, "joined to an earlier row of the same edit": 1}
+
+
+def test_conflictedit_asks_for_the_second_edit_after_the_first(tmp_path: Path) -> None:
+    def edited(old: str, new: str, **more: Any) -> dict[str, Any]:
+        relation = {"id": "P1", "prompt": "The teacher of {} is", "query": "Who taught {}?", "label": "teacher"}
+        return {
+            "relation": relation,
+            "subject": {"id": "Q1", "label": "Ann Bee"},
+            "object": {"id": "Q2", "label": old},
+            "new_object": {"id": "Q3", "label": new},
+            **more,
+        }
+
+    row = {"triples": [], "prerequisites": [], "type": "coverage", "edits": [edited("Cy", "Di"), edited("Di", "Ed")]}
+    other = {**row, "edits": [edited("Cy", "Di"), edited("Di", "Ed", subject={"id": "Q9", "label": "Flo"})]}
+    found = load_dataset("conflictedit", written(tmp_path, [row, other, {**row, "edits": [edited("Cy", "Di")]}]))
+    (only,) = found.cases
+    assert [e.target_new for e in (*only.before, only.edit)] == ["Di", "Ed"]
+    assert only.before[0].edit_id != only.edit.edit_id
+    assert [(p.kind, p.prompt, p.accepted, p.rival) for p in only.probes] == [
+        ("prompt", "The teacher of Ann Bee is", ("Ed",), "Di"),
+        ("paraphrase", "Who taught Ann Bee?", ("Ed",), "Di"),
+    ]
+    assert found.dropped == {"not two edits of one fact": 2}
+
+
 def test_rows_that_make_no_case_are_counted_by_reason(tmp_path: Path) -> None:
     rows = [FLAT_ROW, {**FLAT_ROW, "target_new": "Nice"}, {**FLAT_ROW, "target_new": ""}, {"case_id": 1}]
     found = load_dataset("counterfact", written(tmp_path, rows))
@@ -249,16 +393,21 @@ def test_a_file_that_is_none_says_so(tmp_path: Path) -> None:
         ("knowedit", "knowedit_wiki_counterfact_test_885.jsonl", 885),
         ("qaedit", "qaedit_500.jsonl", 500),
         ("halluedit", "halluedit_even_topics.jsonl", 1191),
+        ("mquake", "mquake_cf_849.jsonl", 849),
+        ("rippleedits", "rippleedits_random_1137.jsonl", 1137),
+        ("conflictedit", "conflictedit_gptj_coverage_edit_2500.jsonl", 2500),
     ],
 )
 def test_published_rows_are_kept_but_for_named_reasons(name: str, file: str, rows: int) -> None:
     found = load_dataset(name, SHARED / file)
     assert found.rows == rows
     assert len(found.cases) + sum(found.dropped.values()) == rows
-    assert len(found.cases) > 0.9 * rows
+    # Chains share facts with one another, and RippleEdits has two rows an edit.
+    assert len(found.cases) > {"mquake": 0.6, "rippleedits": 0.5}.get(name, 0.9) * rows
     for one in found.cases:
         assert one.edit.subject in one.edit.prompt
 
 
 def test_every_data_set_is_named() -> None:
-    assert {"atlas", "counterfact", "zsre", "knowedit", "qaedit", "halluedit"} == set(NAMES)
+    single = {"atlas", "counterfact", "zsre", "knowedit", "qaedit", "halluedit"}
+    assert set(NAMES) == single | {"mquake", "rippleedits", "conflictedit"}

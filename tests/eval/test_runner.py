@@ -334,6 +334,36 @@ def unwritable(case: EvalCase) -> EvalCase:
     return replace(case, edit=replace(case.edit, subject="Nobody of that name"))
 
 
+def test_edits_that_a_case_needs_are_written_before_it_and_taken_back_with_it(bench: Bench, tmp_path: Path) -> None:
+    """Each fact is edited twice; the second edit is the case's own. The memory keeps one of them, a list both."""
+    from dataclasses import replace
+
+    cases = [
+        replace(case, before=(replace(case.edit, edit_id=f"{case.edit.edit_id}-first", target_new="Nobody"),))
+        for case in load_atlas(3).cases
+    ]
+    twice = Dataset(name="twice", cases=tuple(cases))
+    config = RunConfig(points=(1, 3), singles=2, probed=3, fixed=0, per_kind=1)
+    run(twice, names("oracle-context", "scr", "eren"), bench, config, tmp_path)
+    for label in ("oracle-context", "scr", "eren"):
+        assert not [row for row in rows_of(tmp_path, label) if row.get("event") == "failed"], label
+    result = read_result(tmp_path)
+    assert all(method.verified for method in result.methods.values())
+    for row in rows_of(tmp_path, "scr", events=False):
+        assert not [used for used in row["used"] if used.endswith("-first")], row
+    assert any(row["used"] for row in rows_of(tmp_path, "scr", events=False))
+
+
+def test_the_oracle_is_told_of_every_edit_of_a_chain() -> None:
+    from dataclasses import replace
+
+    asked = Probe(kind="multi_hop", prompt="Through both?", accepted=("z",))
+    one = toy(0)
+    chain = replace(one, probes=(*one.probes, asked), before=(toy(9).edit,))
+    governing = Plan(Dataset(name="toy", cases=(chain,)), RunConfig(points=(1,))).governing
+    assert governing == {"S0 is": ["t0"], "Through both?": ["t9", "t0"]}
+
+
 def test_slow_methods_are_left_out_where_nobody_asked_for_them(bench: Bench, atlas: Dataset, tmp_path: Path) -> None:
     config = RunConfig(points=(2, 4), probed=1, fixed=0, per_kind=1, slow_edits=2)
     run(atlas, names("grace"), bench, config, tmp_path)
