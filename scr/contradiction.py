@@ -13,11 +13,12 @@ from typing import Any, Literal, get_args
 
 from memory_store.edit import Edit, PutResult
 from memory_store.errors import ConfigError
-from memory_store.identity import claim_of, fold, identity_of, names_of
-from memory_store.store import EditStore
+from memory_store.identity import claim_of, fold, identity_of, names_of, spans_of
+from memory_store.store import LONGEST_MENTION, EditStore
 from memory_store.validation import validated
 from scr.answer_kinds import could_answer_one_question
 from scr.protocols import Candidate, Decision, Keys, ScopeClassifier
+from scr.scope.thesaurus import same_meaning, stem
 
 OnConflict = Literal["supersede", "keep-both", "reject"]
 """The new fact takes the old one's place; both stay; the new one is not stored."""
@@ -25,10 +26,13 @@ POLICIES: tuple[OnConflict, ...] = get_args(OnConflict)
 
 MOST_COMPARED = 32
 """Facts of one subject that a new fact is compared with: those whose prompts are nearest to its own."""
+NEAREST = 8
+"""Facts whose prompts are nearest, looked at beside those that share a name."""
 NEARLY = 0.75
 """Of the pair decision's threshold: enough here, where the subject is known to be the same; ratio."""
 _ALL = 1_000_000  # more than one subject has facts
 _ARTICLES = ("the ", "a ", "an ", "our ", "my ", "your ", "their ", "its ")
+_SMALL = frozenset("a an and at by for from in of on or the to with".split())
 _NUMBERS = dict(
     zip(
         "zero one two three four five six seven eight nine ten eleven twelve".split(),
@@ -59,11 +63,11 @@ def checked_policy(policy: str) -> OnConflict:
     raise ConfigError(f"on_conflict is {policy!r}, wanted one of {', '.join(POLICIES)}")
 
 
-def suspects(store: EditStore, edits: Sequence[Edit]) -> list[list[Other]]:
-    """Return for each new edit the facts of the same subject with another answer, by their texts alone.
+def suspects(store: EditStore, edits: Sequence[Edit], keys: Mapping[str, Keys]) -> list[list[Other]]:
+    """Return for each new edit the facts of the same subject with another answer; no decider is asked.
 
-    They are live edits of the store and earlier edits of the batch. Those that the store itself supersedes are left
-    out, and a new edit that is stored already has none.
+    They are live edits of the store and earlier edits of the batch, found by name and among the nearest prompts. Those
+    that the store itself supersedes are left out, and a new edit that is stored already has none.
     """
     many = len(edits) > 1
     edits = [validated(edit, f"edit {n}: " if many else "") for n, edit in enumerate(edits, start=1)]
@@ -72,15 +76,17 @@ def suspects(store: EditStore, edits: Sequence[Edit]) -> list[list[Other]]:
     for namespace in dict.fromkeys(edits[n].namespace for n in asked):
         of_it = [n for n in asked if edits[n].namespace == namespace]
         named = store.mentioned([_looked_for(edits[n]) for n in of_it], namespace=namespace, limit=_ALL)
-        wanted = list(dict.fromkeys(edit_id for ids in named for edit_id in ids))
+        near = store.nearest(keys["prompt"][of_it], NEAREST, namespace=namespace, kind="prompt")
+        ids = [[*some, *(hit.edit_id for hit in hits)] for some, hits in zip(named, near, strict=True)]
+        wanted = list(dict.fromkeys(edit_id for some in ids for edit_id in some))
         by_id = dict(zip(wanted, store.get_many(wanted, namespace=namespace), strict=True))
-        live |= {n: [by_id[edit_id] for edit_id in ids] for n, ids in zip(of_it, named, strict=True)}
-    earlier = _Batch()
+        live |= {n: [by_id[edit_id] for edit_id in dict.fromkeys(some)] for n, some in zip(of_it, ids, strict=True)}
+    earlier = _Batch(keys["prompt"])
     found: list[list[Other]] = [[] for _ in edits]
     for n in asked:
         edit = edits[n]
         if not any(identity_of(edit) == identity_of(old) and same_answer(edit, old) for old in live[n]):
-            others = [Other(old) for old in live[n]] + earlier.naming(edit)
+            others = [Other(old) for old in live[n]] + earlier.like(edit, n)
             found[n] = [other for other in others if _may_contradict(edit, other.edit)]
         earlier.take(edit, n)
     return found
@@ -95,7 +101,7 @@ def contradictions(
         scope: asked only where two facts of one subject give different answers.
         keys: ``statement`` and ``prompt`` to unit rows, shape (len(edits), d_key), as ``put`` takes them.
     """
-    found = suspects(store, edits)
+    found = suspects(store, edits, keys)
     pairs = [pair for n, others in enumerate(found) if others for pair in _compared(store, edits, keys, n, others)]
     contradicted: list[list[Other]] = [[] for _ in edits]
     by_new: dict[int, list[_Compared]] = {}
@@ -164,7 +170,8 @@ def put_settled(
             continue
         reason = {
             "reject": f"{_told(edits[n])} contradicts {_told(others[0].edit)} ({ids[0]!r}){_more(ids)} and was not "
-            "stored; decide with --on-conflict: supersede (it takes the other's place), keep-both, or reject (this)",
+            "stored; decide with --on-conflict: supersede (it takes the other's place), keep-both (both hold), or "
+            "reject (this)",
             "keep-both": f"contradicts {_told(others[0].edit)} ({ids[0]!r}){_more(ids)} in other words; both are kept, "
             "and either may answer",
             "supersede": f"says in other words what {ids[0]!r} said{_more(ids)}",
@@ -174,15 +181,20 @@ def put_settled(
 
 
 def same_subject(one: Edit, other: Edit) -> bool:
-    """Whether each names the other's subject, by any of its names: as its own subject, or inside its prompt.
+    """Whether each names the other's subject, by any of its names, or one subject is the other and what is said of it.
 
     >>> a = Edit(statement="", subject="Porto office", prompt="The Porto office opens at")
     >>> same_subject(a, Edit(statement="", subject="Porto", prompt="Porto's office opens its doors at"))
     True
     >>> same_subject(a, Edit(statement="", subject="Porto", prompt="The mayor of Porto is"))
     False
+    >>> b = Edit(statement="The symbol of tin is Sn.", subject="tin", prompt="The symbol of tin is")
+    >>> same_subject(b, Edit(statement="", subject="chemical symbol for tin", prompt="The chemical symbol for tin is"))
+    True
     """
-    return _names(one, _said(other)) and _names(other, _said(one))
+    if _names(one, _said(other)) and _names(other, _said(one)):
+        return True
+    return _holds(one, other) or _holds(other, one)
 
 
 def same_answer(one: Edit, other: Edit) -> bool:
@@ -225,6 +237,18 @@ def _names(edit: Edit, said: str) -> bool:
     return any(f" {_bare(name)} " in said for name in names_of(edit))
 
 
+def _holds(longer: Edit, shorter: Edit) -> bool:
+    """Whether one subject is the other with words that the other's sentence has too, in the same meaning."""
+    said = {stem(word) for word in fold(shorter.statement).split()}
+    for name in map(_bare, names_of(longer)):
+        for part in map(_bare, names_of(shorter)):
+            if name != part and f" {part} " in f" {name} ":
+                more = [stem(word) for word in name.split() if word not in part.split() and word not in _SMALL]
+                if any(same_meaning(a, b) for a in more for b in said):
+                    return True
+    return False
+
+
 def _looked_for(edit: Edit) -> str:
     """A text in which the store finds every subject that ``same_subject`` could."""
     bare = [_bare(name) for name in names_of(edit)]
@@ -232,24 +256,27 @@ def _looked_for(edit: Edit) -> str:
 
 
 class _Batch:
-    """The edits of a batch so far, found by the names they go by."""
+    """The edits of a batch so far, found by the names they go by and by the keys of their prompts."""
 
-    def __init__(self) -> None:
-        self._by_name: dict[tuple[str, str], list[Other]] = {}
+    def __init__(self, prompts: Keys) -> None:
+        self._prompts = prompts
+        self._taken: dict[int, Other] = {}
+        self._by_name: dict[tuple[str, str], list[int]] = {}
 
     def take(self, edit: Edit, position: int) -> None:
+        self._taken[position] = Other(edit, position)
         for name in dict.fromkeys(map(_bare, names_of(edit))):
-            self._by_name.setdefault((edit.namespace, name), []).append(Other(edit, position))
+            self._by_name.setdefault((edit.namespace, name), []).append(position)
 
-    def naming(self, edit: Edit) -> list[Other]:
-        from memory_store.identity import spans_of
-        from memory_store.store import LONGEST_MENTION
-
-        if not self._by_name:
+    def like(self, edit: Edit, position: int) -> list[Other]:
+        there = [at for at, other in self._taken.items() if other.edit.namespace == edit.namespace]
+        if not there:
             return []
         spans = spans_of(_looked_for(edit), LONGEST_MENTION)
-        found = (other for span in spans for other in self._by_name.get((edit.namespace, span), ()))
-        return sorted({other.position: other for other in found}.values(), key=lambda other: other.position or 0)
+        found = {at for span in spans for at in self._by_name.get((edit.namespace, span), ())}
+        cosines = self._prompts[there] @ self._prompts[position]
+        found.update(there[at] for at in cosines.argsort(kind="stable")[::-1][:NEAREST].tolist())
+        return [self._taken[at] for at in sorted(found)]
 
 
 @dataclass(frozen=True, slots=True)

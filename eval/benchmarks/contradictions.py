@@ -119,7 +119,7 @@ def unrelated_adds(
             started = time.perf_counter()
             found = contradictions(store, scope, batch, keys)
             seconds += time.perf_counter() - started
-            compared += sum(map(bool, suspects(store, batch)))
+            compared += sum(map(bool, suspects(store, batch, keys)))
             for edit, others in zip(batch, found, strict=True):
                 raised += bool(others)
                 label = relations[edit.subject, edit.prompt]

@@ -103,13 +103,11 @@ def import_(session: Session, file: str, kind: str, on_error: str, on_conflict: 
 def _dry(
     session: Session, store: "EditStore", settings: "Settings", on_conflict: "OnConflict"
 ) -> Callable[..., list["PutResult"]]:
-    """A trial write that needs an encoder only where two facts of one subject give different answers."""
+    """A trial write that needs an encoder only for facts that could contradict others."""
     opened: list[RetrievalEditor] = []
 
     def write(edits: Sequence["Edit"], **options: Any) -> list["PutResult"]:
-        from scr.contradiction import suspects
-
-        if not any(suspects(store, edits)):
+        if not any(edit.subject and edit.prompt for edit in edits):
             return store.put(edits, **options)
         if not opened:
             opened.append(open_judging_editor(session, settings))

@@ -236,6 +236,7 @@ def test_reworded_contradictions_are_found() -> None:
     old, new = ([Edit(**row[side], namespace=f"r{n}") for n, row in enumerate(ROWS)] for side in ("first", "second"))
     with EditStore.open(":memory:", encoder=encoder.fingerprint) as store:
         store.put(old, keys_of(encoder, old))
-        assert sum(map(bool, suspects(store, new))) == 200
-        found = contradictions(store, load_scope("pair", encoder=encoder), new, keys_of(encoder, new))
+        keys = keys_of(encoder, new)
+        assert sum(map(bool, suspects(store, new, keys))) == 200
+        found = contradictions(store, load_scope("pair", encoder=encoder), new, keys)
     assert sum(map(bool, found)) >= 190
