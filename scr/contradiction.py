@@ -30,6 +30,7 @@ NEAREST = 8
 """Facts whose prompts are nearest, looked at beside those that share a name."""
 NEARLY = 0.75
 """Of the pair decision's threshold: enough here, where the subject is known to be the same; ratio."""
+_BLOCK = 256  # rows compared at once
 _ALL = 1_000_000  # more than one subject has facts
 _ARTICLES = ("the ", "a ", "an ", "our ", "my ", "your ", "their ", "its ")
 _SMALL = frozenset("a an and at by for from in of on or the to with".split())
@@ -260,6 +261,8 @@ class _Batch:
 
     def __init__(self, prompts: Keys) -> None:
         self._prompts = prompts
+        self._start, self._cosines = -1, prompts[:0]
+        """Row from which on, for one block, cosines with every row up to the block's end are known."""
         self._taken: dict[int, Other] = {}
         self._by_name: dict[tuple[str, str], list[int]] = {}
 
@@ -269,13 +272,16 @@ class _Batch:
             self._by_name.setdefault((edit.namespace, name), []).append(position)
 
     def like(self, edit: Edit, position: int) -> list[Other]:
-        there = [at for at, other in self._taken.items() if other.edit.namespace == edit.namespace]
-        if not there:
+        if not self._taken:
             return []
         spans = spans_of(_looked_for(edit), LONGEST_MENTION)
         found = {at for span in spans for at in self._by_name.get((edit.namespace, span), ())}
-        cosines = self._prompts[there] @ self._prompts[position]
-        found.update(there[at] for at in cosines.argsort(kind="stable")[::-1][:NEAREST].tolist())
+        start = position - position % _BLOCK
+        if start != self._start:
+            end = start + _BLOCK
+            self._start, self._cosines = start, self._prompts[start:end] @ self._prompts[:end].T
+        nearest = self._cosines[position - start, :position].argsort(kind="stable")[::-1][:NEAREST].tolist()
+        found.update(at for at in nearest if at in self._taken and self._taken[at].edit.namespace == edit.namespace)
         return [self._taken[at] for at in sorted(found)]
 
 
