@@ -26,9 +26,9 @@ from eval.scores import (
     Metric,
     Result,
     read_result,
-    shapes,
     worst_condition,
 )
+from eval.shapes import shapes
 
 SCHEMA = "scr.eval.report/1"
 HTML_FILE, MARKDOWN_FILE = "report.html", "report.md"
@@ -127,15 +127,38 @@ def as_json(result: Result) -> dict[str, Any]:
             "failures": method.failures,
             "left_out": [{"point": point, "why": why} for point, why in method.left_out],
         }
-    found = [{"claim": s.claim, "verdict": s.verdict, "evidence": s.evidence} for s in shapes(result)]
-    return {"run": dict(result.manifest), "methods": methods, "shapes": found}
+    found = [{"kind": s.kind, "claim": s.claim, "verdict": s.verdict, "evidence": s.evidence} for s in shapes(result)]
+    return {
+        "run": dict(result.manifest),
+        "methods": methods,
+        "differences": differences(result),
+        "shapes": found,
+    }
+
+
+def differences(result: Result) -> dict[str, Any]:
+    """By metric and other method: scr minus it, paired, at the largest point that all reached."""
+    points = points_to_show(result)
+    if "scr" not in result.methods or not points or points[0] not in result.methods["scr"].points:
+        return {}
+    return {
+        "point": points[0],
+        "scr_minus": {
+            name: {
+                label: {"value": d.value, "low": d.low, "high": d.high, "p_holm": p, "edits": d.units}
+                for label, (d, p) in found.items()
+            }
+            for name in HEADLINE
+            if (found := result.against("scr", name, points[0]))
+        },
+    }
 
 
 # --- Markdown --------------------------------------------------------------------------------------------------
 
 
 def as_markdown(result: Result) -> str:
-    """The headline table at each point to show, generated figures only, and the command."""
+    """The headline table at each point to show, generated figures only, the command, and what became of the claims."""
     parts = []
     for point in points_to_show(result):
         metrics = [m for m in ran_with(result, GENERATED) if m.name in HEADLINE]
@@ -151,7 +174,9 @@ def as_markdown(result: Result) -> str:
         f"{model_of(result)}; {result.manifest['dataset']['described']}. {forms_of(result)} "
         f"Again: `{command_of(result)}`"
     )
-    return "\n\n".join([*parts, told]) + "\n"
+    lines = ["| | claim | here |", "| --- | --- | --- |"]
+    lines += [f"| {shape.kind} | {shape.claim} | {shape.verdict} |" for shape in shapes(result)]
+    return "\n\n".join([*parts, told, "\n".join(lines)]) + "\n"
 
 
 def title_of(result: Result, point: int) -> str:
@@ -390,31 +415,25 @@ def _trade_off(result: Result, look: dict[str, Style]) -> str:
 
 
 def _differences(result: Result) -> str:
-    points = points_to_show(result)
-    if "scr" not in result.methods or not points or points[0] not in result.methods["scr"].points:
-        return ""
-    point, parts = points[0], []
-    for name in HEADLINE:
-        found = result.against("scr", name, point)
-        if found:
-            rows = [
-                [
-                    label,
-                    f"{d.value:+.3f}",
-                    f"[{d.low:+.3f}, {d.high:+.3f}]",
-                    f"{p:.4f}" if p >= 1e-4 else "< 0.0001",
-                    str(d.units),
-                ]
-                for label, (d, p) in found.items()
+    told, parts = differences(result), []
+    for name, found in told.get("scr_minus", {}).items():
+        rows = [
+            [
+                label,
+                f"{d['value']:+.3f}",
+                f"[{d['low']:+.3f}, {d['high']:+.3f}]",
+                f"{d['p_holm']:.4f}" if d["p_holm"] >= 1e-4 else "< 0.0001",
+                str(d["edits"]),
             ]
-            header = ["against", "difference", "95 % interval", "p (Holm)", "edits"]
-            inner = _table(header, rows)
-            parts.append(f"<details><summary>{escape(name)}: scr minus each method, paired</summary>{inner}</details>")
+            for label, d in found.items()
+        ]
+        inner = _table(["against", "difference", "95 % interval", "p (Holm)", "edits"], rows)
+        parts.append(f"<details><summary>{escape(name)}: scr minus each method, paired</summary>{inner}</details>")
     if not parts:
         return ""
     return (
-        f"<h2>Differences, {escape(title_of(result, point))}</h2><p>On the edits that both methods were asked about, "
-        "by the same draws of subjects; p-values are two-sided and adjusted over the methods of a table.</p>"
+        f"<h2>Differences, {escape(title_of(result, told['point']))}</h2><p>On the edits that both methods were asked "
+        "about, by the same draws of subjects; p-values are two-sided and adjusted over the methods of a table.</p>"
         + "".join(parts)
     )
 
@@ -548,18 +567,29 @@ def _cost(result: Result, look: dict[str, Style]) -> str:
 
 
 def _shapes(result: Result) -> str:
-    rows = [[s.claim, s.verdict, s.evidence] for s in shapes(result)]
     colour = {"shown": "y", "not shown": "n0"}
-    body = "".join(
-        f'<tr><td>{escape(claim)}</td><td class="{colour.get(verdict, "")}">'
-        f"{escape(verdict)}</td><td>{escape(evidence)}</td></tr>"
-        for claim, verdict, evidence in rows
-    )
-    return (
-        "<h2>Published findings: shown here or not</h2>"
-        '<div class="scroll"><table><thead><tr><th>finding</th><th>here</th><th>evidence</th></tr></thead><tbody>'
-        f"{body}</tbody></table></div>"
-    )
+    parts = []
+    for kind, title, about in (
+        ("line", "Lines that no sound run crosses", "They hold of any model if the machinery is right."),
+        (
+            "finding",
+            "Published findings: shown here or not",
+            "They were published for large models. Verdicts follow the means, of comparisons the interval of the "
+            "paired difference; intervals stand beside them.",
+        ),
+    ):
+        body = "".join(
+            f'<tr><td>{escape(s.claim)}</td><td class="{colour.get(s.verdict, "")}">'
+            f"{escape(s.verdict)}</td><td>{escape(s.evidence)}</td></tr>"
+            for s in shapes(result)
+            if s.kind == kind
+        )
+        parts.append(
+            f"<h2>{title}</h2><p>{about}</p>"
+            f'<div class="scroll"><table><thead><tr><th>{kind}</th><th>here</th><th>evidence</th></tr></thead><tbody>'
+            f"{body}</tbody></table></div>"
+        )
+    return "".join(parts)
 
 
 def _cases(result: Result) -> str:

@@ -17,7 +17,8 @@ from eval.cli import eval_group
 from eval.pictures import Axis, Panel, Value, curves, dots, log_axis, share_axis, spaced, styles
 from eval.report import as_html, as_json, as_markdown, points_to_show, write_report
 from eval.runner import SCHEMA
-from eval.scores import Result, read_result, shapes
+from eval.scores import Result, read_result
+from eval.shapes import shapes
 from memory_store.errors import ConfigError
 
 FAMILIES = {"base": "control", "scr": "retrieval", "cosine": "retrieval", "copy": "control"}
@@ -214,42 +215,152 @@ def test_nothing_to_report_is_said(tmp_path: Path) -> None:
         read_result(written(tmp_path / "run", {"scr": scr_rows(10)}))
 
 
-# --- findings --------------------------------------------------------------------------------------------------
+# --- lines and findings ----------------------------------------------------------------------------------------
 
 
-def verdicts(result: Result) -> dict[str, str]:
-    return {shape.claim.split(":")[0].split(" (")[0]: shape.verdict for shape in shapes(result)}
+def verdict(result: Result, beginning: str) -> str:
+    """Of the one claim that begins so."""
+    (found,) = [shape for shape in shapes(result) if shape.claim.startswith(beginning)]
+    return found.verdict
 
 
-def test_findings_are_shown_not_shown_or_not_testable(folder: Path) -> None:
-    found = verdicts(read_result(folder))
-    assert found["scr stays flat over the number of edits"] == "shown"
-    assert found["Teacher forcing flatters weight editors"] == "shown"
-    assert found["Weight editors lose reliability along a sequence"] == "shown"
-    assert found["Weight editors do not reason on from an edit"] == "not shown"  # two hops as good as reliability
-    assert found["GRACE keeps locality and does not generalise"] == "not testable here"
-    assert found["PRUNE bounds condition numbers"] == "not testable here"
+def evidence(result: Result, beginning: str) -> str:
+    (found,) = [shape for shape in shapes(result) if shape.claim.startswith(beginning)]
+    return found.evidence
 
 
-def test_grace_that_generalises_is_not_the_published_shape(tmp_path: Path) -> None:
-    def rows(good: bool) -> list[dict[str, Any]]:
-        kinds = (("prompt", True), ("paraphrase", good), ("neighbor", True))
-        return [answered("a", kind, good=right) for kind, right in kinds]
-
-    claim = "GRACE keeps locality and does not generalise"
-    for number, (good, verdict) in enumerate(((False, "shown"), (True, "not shown"))):
-        result = read_result(written(tmp_path / str(number), {"grace": [*rows(good), passed(10), *ENDS]}))
-        assert verdicts(result)[claim] == verdict
+UNTESTED = "not testable at this size"
 
 
-def test_pruned_matrices_are_compared_with_memits(tmp_path: Path) -> None:
+def test_claims_are_shown_not_shown_or_not_testable(folder: Path) -> None:
+    result = read_result(folder)
+    assert verdict(result, "scr is flat") == "shown"
+    assert verdict(result, "Teacher forcing flatters") == "shown"
+    assert verdict(result, "Within 100 edits in sequence") == "shown"  # memit: 1 at 10, 0 at 100
+    assert verdict(result, "Weight editors do not reason on") == "not shown"  # two hops as good as reliability
+    for claim in ("GRACE generalises", "PRUNE's condition", "At 1,000 edits", "MEMIT's λ", "On chains", "AlphaEdit is"):
+        assert verdict(result, claim) == UNTESTED, claim
+    kinds = [shape.kind for shape in shapes(result)]
+    assert kinds == sorted(kinds, key=["line", "finding"].index) and kinds.count("line") == 4
+    # Every mean stands with its interval.
+    assert "memit reliability 0.000 [0.000, 0." in evidence(result, "Within 100 edits")
+
+
+def rows_at(point: int, *, case: str = "a", **kinds: bool) -> list[dict[str, Any]]:
+    return [answered(case, kind, good=good, point=point) for kind, good in kinds.items()]
+
+
+def read(folder: Path, **methods: list[dict[str, Any]]) -> Result:
+    points = {row["point"] for rows in methods.values() for row in rows if "kind" in row}
+    rows = {name.replace("_", "-"): [*found, *map(passed, sorted(points)), *ENDS] for name, found in methods.items()}
+    return read_result(written(folder, rows))
+
+
+def test_grace_that_generalises_crosses_a_line(tmp_path: Path) -> None:
+    for number, (good, wanted) in enumerate(((False, "shown"), (True, "not shown"))):
+        result = read(tmp_path / str(number), grace=rows_at(10, prompt=True, paraphrase=good, neighbor=True))
+        assert verdict(result, "GRACE generalises") == wanted
+        assert verdict(result, "GRACE keeps locality") == wanted
+
+
+def test_generated_above_teacher_forced_crosses_a_line(tmp_path: Path) -> None:
+    for number, (greedy, wanted) in enumerate(((True, "shown"), (False, "not shown"))):
+        row = answered("a", "prompt", good=True, forced=(-0.1, -3.0, greedy))
+        assert verdict(read(tmp_path / str(number), memit=[row]), "Teacher forcing flatters") == wanted
+
+
+def test_pruned_matrices_stay_near_the_unedited_ones_and_at_most_memits(tmp_path: Path) -> None:
     def rows(condition: float) -> list[dict[str, Any]]:
         told = {"w": {"norm": 1.0, "sigma_max": 1.0, "condition": condition, "condition_before": 10.0}}
         return [answered("a", "prompt", good=True), passed(10, weights=told), *ENDS]
 
-    for number, (ours, verdict) in enumerate(((50.0, "shown"), (500.0, "not shown"))):
-        result = read_result(written(tmp_path / str(number), {"memit": rows(100.0), "prune": rows(ours)}))
-        assert verdicts(result)["PRUNE bounds condition numbers"] == verdict
+    cases = ((50.0, 80.0, "shown"), (90.0, 80.0, "not shown"), (150.0, 900.0, "not shown"))
+    for number, (ours, theirs, wanted) in enumerate(cases):
+        result = read_result(written(tmp_path / str(number), {"memit": rows(theirs), "prune": rows(ours)}))
+        assert verdict(result, "PRUNE's condition") == wanted
+    assert "prune 150 at 10, unedited 10, memit 900" in evidence(result, "PRUNE's condition")
+
+
+def test_a_scope_decision_has_to_save_tens_of_points(tmp_path: Path) -> None:
+    def asked(good: bool) -> list[dict[str, Any]]:
+        return [row for case in "abcdefgh" for row in rows_at(10, case=case, same_subject=good, neighbor=good)]
+
+    assert verdict(read(tmp_path / "0", scr=asked(True), ike=asked(False)), "Without a scope decision") == "shown"
+    assert verdict(read(tmp_path / "1", scr=asked(True), ike=asked(True)), "Without a scope decision") == "not shown"
+
+
+def test_context_is_to_win_on_consequences_and_not_on_locality(tmp_path: Path) -> None:
+    def asked(consequences: bool, local: bool) -> list[dict[str, Any]]:
+        kinds = {"alias": consequences, "reversed": consequences, "two_hop": consequences, "neighbor": local}
+        return [row for case in "abcdefgh" for row in rows_at(10, case=case, **kinds)]
+
+    claim = "Facts in context (IKE)"
+    assert verdict(read(tmp_path / "0", ike=asked(True, False), ft_m=asked(False, True)), claim) == "shown"
+    assert verdict(read(tmp_path / "1", ike=asked(True, True), ft_m=asked(False, False)), claim) == "not shown"
+
+
+def test_where_scr_does_not_beat_fine_tuning_it_is_said(tmp_path: Path) -> None:
+    def asked(general: bool, local: bool) -> list[dict[str, Any]]:
+        return [row for case in "abcdefgh" for row in rows_at(10, case=case, paraphrase=general, neighbor=local)]
+
+    result = read(tmp_path, scr=asked(True, False), locft_bf=asked(False, True))
+    assert verdict(result, "Fine-tuning done well") == "not shown"
+    told = evidence(result, "Fine-tuning done well")
+    assert told.endswith("scr does not beat it on locality, seconds an edit")
+    assert verdict(result, "LocFT-BF is above 0.98") == UNTESTED
+
+
+def test_three_values_of_lambda_are_put_in_order(tmp_path: Path) -> None:
+    def rows(new: float, neighbor: float) -> list[dict[str, Any]]:
+        return [
+            answered("a", "prompt", good=True, forced=(new, -1.0, True)),
+            answered("a", "neighbor", good=True, forced=(neighbor, -1.0, True)),
+            passed(10),
+            *ENDS,
+        ]
+
+    folder = written(tmp_path / "run", {"l1": rows(-0.1, -3.0), "l2": rows(-0.1, -0.1), "l3": rows(-3.0, -0.1)})
+    manifest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    for label, weight in (("l1", 10.0), ("l2", 100.0), ("l3", 1000.0)):
+        manifest["methods"][label] |= {"name": "memit", "settings": {"mom2_update_weight": weight}}
+    (folder / "run.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert verdict(read_result(folder), "MEMIT's λ") == "shown"
+    manifest["methods"]["l1"]["settings"]["mom2_update_weight"] = 5000.0
+    (folder / "run.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert verdict(read_result(folder), "MEMIT's λ") == "not shown"
+
+
+def test_rome_ruins_and_memit_keeps(tmp_path: Path) -> None:
+    def rows(perplexity: float) -> list[dict[str, Any]]:
+        return [answered("a", "prompt", good=True, point=100), passed(100, perplexity=perplexity), *ENDS]
+
+    claim = "ROME ruins the model"
+    for number, (rome, wanted) in enumerate(((500.0, "shown"), (5.0, "not shown"))):
+        methods = {"base": rows(3.0), "rome": rows(rome), "memit": rows(4.0)}
+        assert verdict(read_result(written(tmp_path / str(number), methods)), claim) == wanted
+    assert verdict(read_result(written(tmp_path / "2", {"base": rows(3.0), "memit": rows(4.0)})), claim) == UNTESTED
+
+
+def test_paired_differences_with_holm_reach_page_and_json(folder: Path) -> None:
+    result = read_result(folder)
+    told = as_json(result)["differences"]
+    assert told["point"] == 100
+    against = told["scr_minus"]["generalization"]["memit"]
+    assert (against["value"], against["edits"]) == (0.75, 2)
+    assert 0 < against["p_holm"] <= 1 and against["low"] <= 0.75 <= against["high"]
+    page = as_html(result)
+    assert "generalization: scr minus each method, paired" in page and "p (Holm)" in page and "+0.750" in page
+
+
+def test_page_and_table_name_every_claim(folder: Path) -> None:
+    result = read_result(folder)
+    text = as_markdown(result)
+    outline = Outline()
+    outline.feed(as_html(result))
+    words = "".join(outline.text)
+    for shape in shapes(result):
+        assert f"| {shape.kind} | {shape.claim} | {shape.verdict} |" in text
+        assert shape.claim in words and shape.evidence in words
 
 
 # --- the page --------------------------------------------------------------------------------------------------
