@@ -160,7 +160,9 @@ def put_settled(
     taken = [n for n in range(len(edits)) if policy != "reject" or not against[n]]
     replaces = [[other.edit for other in against[n]] for n in taken] if policy == "supersede" else ()
     of_taken = {kind: rows[taken] for kind, rows in keys.items()} if taken else None
-    stored = store.put([edits[n] for n in taken], of_taken, replaces=replaces, **options)
+    stored: list[PutResult] = []
+    if taken or options.get("imported"):  # the note of an import is kept also where nothing of its part is
+        stored = store.put([edits[n] for n in taken], of_taken, replaces=replaces, **options)
     results = dict(zip(taken, stored, strict=True))
     for n, others in enumerate(against):
         if not others:
