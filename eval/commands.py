@@ -1,6 +1,6 @@
-"""``scr eval run``, ``report``, ``ls`` and ``certify``: the side-by-side evaluation from the command line.
+"""``scr eval run``, ``report`` and ``ls``: the side-by-side evaluation from the command line; and ``scr certify``.
 
-Commands for ``eval.cli``'s group; torch is loaded when one of them runs.
+Commands for ``eval.cli``'s group, of which ``certify`` also stands by itself; torch is loaded when one of them runs.
 """
 
 from __future__ import annotations
@@ -188,8 +188,8 @@ def report(session: Session, folder: Path) -> None:
     cls=Command,
     short_help="Does editing by memory work on your model? One page.",
     examples="""
-        scr eval certify -m Qwen/Qwen2.5-0.5B-Instruct
-        scr eval certify -m ./model --n 100 --out page.md --json > page.json
+        scr certify -m Qwen/Qwen2.5-0.5B-Instruct
+        scr certify -m ./model --n 100 --out page.md --json > page.json
     """,
 )
 @click.option("--n", type=click.IntRange(1, 1000), default=200, show_default=True, help="Facts to ask about.")

@@ -1,6 +1,7 @@
 """Claims about certifying a model: on the built-in one and on a folder, and what counts as said."""
 
 import json
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from eval.certify import certify, mentions
 from eval.cli import eval_group
 from eval.methods import Bench
 from memory_store.errors import ConfigError
+from scr.cli.app import cli
 from scr.edited_model import EditedModel
 from scr.encoder import load_encoder
 from scr.language_model import load_model
@@ -71,6 +73,22 @@ def test_a_local_folder_is_certified_by_the_command(tmp_path: Path) -> None:
     assert set(NAMES) <= set(told["shares"])
     assert told["shares"]["known"]["low"] <= told["shares"]["known"]["share"] <= told["shares"]["known"]["high"]
     assert page.read_text(encoding="utf-8").startswith("# Editing by memory on")
+
+
+def test_certify_stands_by_itself_as_a_command_of_scr(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the entry point ``certify = "eval.commands:certify"`` of the group ``scr.commands`` brings it."""
+    entry = EntryPoint("certify", "eval.commands:certify", "scr.commands")
+
+    def found(**select: str) -> Any:
+        return [entry] if select.get("group") == "scr.commands" else entry_points(**select)
+
+    monkeypatch.setattr("importlib.metadata.entry_points", found)
+    done = CliRunner().invoke(cli, ["certify", "--n", "1", "--json"], env={"SCR_ENCODER": "hash"})
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert (told["schema"], told["model"], told["facts"]) == ("scr.certify/1", "pocket", 1)
+    page = CliRunner().invoke(cli, ["certify", "--help"]).stdout
+    assert page.startswith("Usage: scr certify") and "scr certify -m ./model" in page
 
 
 @pytest.mark.parametrize(
