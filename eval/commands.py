@@ -237,7 +237,7 @@ def ls(session: Session, folder: Path | None) -> None:
     if folder is not None:
         _ls_run(session, folder)
         return
-    from eval.datasets import ABOUT
+    from eval.datasets import ABOUT, NOT_READ
     from eval.methods import ENTRIES, NOT_INCLUDED
     from scr.cli.output import table
 
@@ -245,6 +245,7 @@ def ls(session: Session, folder: Path | None) -> None:
         "methods": {name: {"family": e.family, "about": e.about} for name, e in ENTRIES.items()},
         "not_included": NOT_INCLUDED,
         "datasets": ABOUT,
+        "not_read": NOT_READ,
     }
 
     def as_text() -> str:
@@ -254,6 +255,7 @@ def ls(session: Session, folder: Path | None) -> None:
         lines.append("rect-… and prune-… go before every method that writes weights; alone they are over memit.")
         lines += [f"{name} is not included: {why}." for name, why in NOT_INCLUDED.items()]
         lines += ["", table([[n, about] for n, about in ABOUT.items()], header=("data set", "what"))]
+        lines += [f"{name} has no loader: {why}." for name, why in NOT_READ.items()]
         return "\n".join(lines)
 
     session.print("scr.eval.ls/1", told, as_text)

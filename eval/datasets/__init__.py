@@ -48,6 +48,12 @@ ABOUT: dict[str, str] = {
     **{name: loader.about for name, loader in LOADERS.items()},
 }
 NAMES = tuple(ABOUT)
+NOT_READ = {
+    "unke": "its answers are paragraphs, which no comparison of whole answers can score, and its rows name no subject",
+    "hardedit": "the shape of its rows is not known here",
+    "counterfact-hard": "the shape of its rows is not known here; rows in CounterFact's own shapes go to counterfact",
+}
+"""Known benchmarks that have no loader, and why."""
 
 
 def load_dataset(name: str, path: Path | None, *, cases: int | None = None) -> Dataset:
@@ -60,6 +66,8 @@ def load_dataset(name: str, path: Path | None, *, cases: int | None = None) -> D
         if path is not None:
             raise ConfigError("atlas is built in and reads no file; leave --data out, or name the file's data set")
         return load_atlas(cases) if cases is not None else load_atlas()
+    if name in NOT_READ:
+        raise ConfigError(f"{name} cannot be read: {NOT_READ[name]}")
     if name not in LOADERS:
         raise ConfigError(f"no data set {name!r}; there are {', '.join(NAMES)}")
     if path is None:
@@ -110,4 +118,4 @@ def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
     return rows
 
 
-__all__ = ["ABOUT", "LOADERS", "NAMES", "load_dataset"]
+__all__ = ["ABOUT", "LOADERS", "NAMES", "NOT_READ", "load_dataset"]

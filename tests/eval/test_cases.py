@@ -375,6 +375,8 @@ def test_rows_that_make_no_case_are_counted_by_reason(tmp_path: Path) -> None:
 def test_a_file_that_is_none_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="needs the benchmark's file"):
         load_dataset("counterfact", None)
+    with pytest.raises(ConfigError, match="unke cannot be read: its answers are paragraphs"):
+        load_dataset("unke", None)
     with pytest.raises(ConfigError, match="no data set 'nope'"):
         load_dataset("nope", None)
     broken = tmp_path / "broken.jsonl"

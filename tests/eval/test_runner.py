@@ -448,6 +448,10 @@ def test_scores_are_those_of_the_published_implementations(
     assert value(scored, "ES", points) == pytest.approx(wanted["efficacy_success"], abs=0.02)
     assert value(scored, "para. accuracy", points) == pytest.approx(wanted["paraphrase_argmax"], abs=0.02)
     assert value(scored, "PS", points) == pytest.approx(wanted["paraphrase_success"], abs=0.02)
+    # Published as locality: the neighbor's true answer, one token, is still the likeliest.
+    kept = [row["wanted"][2] for row in scored.rows if row["kind"] == "neighbor" and row["point"] == points]
+    assert len(kept) == points
+    assert sum(kept) / points == pytest.approx(wanted["locality_gt_argmax"], abs=0.02)
 
 
 def value(scored: Any, metric: str, point: int) -> float:

@@ -1,5 +1,6 @@
 """The search: ranges that every configuration accepts, figures by hand, the same budget for every method."""
 
+import copy
 import json
 import random
 from collections.abc import Sequence
@@ -203,3 +204,30 @@ def test_the_command_writes_settings_that_edit_takes(make_model: Any, tokenizer:
     out = ["--save-deltas", str(tmp_path / "d.safetensors"), "--config", str(config)]
     ran = json.loads(CliRunner().invoke(group, ["edit", *shared, *out], catch_exceptions=False).stdout)
     assert ran["ignored"] == [] and ran["config"] == told["config"]
+
+
+def test_a_model_with_a_chat_template_is_written_and_asked_through_it(
+    make_model: Any, tokenizer: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    make_model().save_pretrained(folder)
+    chatting = copy.deepcopy(tokenizer)
+    chatting.chat_template = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + eos_token }}{% endfor %}"
+    chatting.save_pretrained(folder)
+    path = tmp_path / "dev.jsonl"
+    row = {"prompt": "The capital of France is", "subject": "France", "target_new": "Berlin", "locality_prompt": "Who"}
+    path.write_text(json.dumps(row), encoding="utf-8")
+    group = Group("eval", commands={"edit": edit, "tune": tune})
+    shared = ["-m", str(folder), "--json", "--method", "ft-m", "--edits", str(path)]
+
+    def ran(*words: str) -> Any:
+        return json.loads(CliRunner().invoke(group, list(words), catch_exceptions=False).stdout)
+
+    chat, bare = (
+        ran("edit", *shared, "--save-deltas", str(tmp_path / f"d{number}"), *more)
+        for number, more in enumerate(((), ("--bare",)))
+    )
+    assert (chat["written"], bare["written"]) == ("chat", "raw")
+    assert chat["norms"] != bare["norms"]
+    asked = [ran("tune", *shared, "--budget", "1", *more)["best"]["figures"] for more in ((), ("--bare",))]
+    assert asked[0]["log_probability"] != asked[1]["log_probability"]
