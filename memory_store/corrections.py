@@ -8,7 +8,7 @@ stands or it does not: a later one about the same query takes its place, undo tu
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from memory_store.batch import Batch
@@ -30,6 +30,18 @@ WORDS_SHARED = 0.5
 
 _COLUMNS = "c.id, c.namespace, c.identity, c.kind, c.text, c.about, c.value, e.edit_id"
 _FROM = "FROM corrections c LEFT JOIN edits e ON e.row = c.edit"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A correction to be made together with the edit that it is about."""
+
+    kind: CorrectionKind
+    text: str
+    """The query; for ``threshold`` the decider's name."""
+    value: float | None = None
+    why: Mapping[str, Any] = field(default_factory=dict)
+    """What else its event is to keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,4 +204,4 @@ def _read(row: Row) -> Correction:
     return Correction(*row)
 
 
-__all__ = ["EVERY_EDIT", "KINDS", "Correction", "CorrectionKind"]
+__all__ = ["EVERY_EDIT", "KINDS", "Correction", "CorrectionKind", "Said"]

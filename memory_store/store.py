@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from memory_store.audit import Finding, examined, verified
 from memory_store.batch import Batch
-from memory_store.corrections import EVERY_EDIT, Correction, allowed, correct, said_of, standing
+from memory_store.corrections import EVERY_EDIT, Correction, Said, allowed, correct, said_of, standing
 from memory_store.edit import DEFAULT_NAMESPACE, Diff, Edit, Hit, PutResult, Status, Version
 from memory_store.erasing import Purged, erase
 from memory_store.errors import BatchNotFoundError, ConfigError, EncoderMismatchError
@@ -128,7 +128,7 @@ class EditStore:
         actor: str | None = None,
         dry_run: bool = False,
         imported: Mapping[str, Any] | None = None,
-        thresholds: Mapping[int, tuple[str, float]] | None = None,
+        said: Mapping[int, Sequence[Said]] | None = None,
         replaces: Sequence[Sequence[Edit]] = (),
     ) -> list[PutResult]:
         """Store edits, all in one transaction; a failure leaves the store as it was.
@@ -138,8 +138,7 @@ class EditStore:
             actor: who writes, for edits that do not say.
             dry_run: return what would happen and keep nothing.
             imported: of which file these are a part; kept in the log beside them, as an ``import`` event.
-            thresholds: for edits by their place, a decider's name and the probability that the edit needs of it to
-                fire, whatever others need; kept as ``threshold`` events of the same batch.
+            said: for edits by their place, corrections to be made with them, as events of the same batch.
             replaces: for each edit the facts, stored or earlier in the batch, whose place it takes as well as that of
                 its own older versions; each names a fact by its identity. Empty: none.
 
@@ -169,10 +168,12 @@ class EditStore:
                 result, row = self._put_one(batch, edit, written, replaces[number] if replaces else ())
                 if row is not None:
                     self._db.put_vectors((row, kind, rows[number]) for kind, rows in blobs.items())
-                    if thresholds and number in thresholds:
-                        decider, value = thresholds[number]
+                    for one in (said or {}).get(number, ()):
                         stored = self._versions.found(edit.namespace, result.edit.edit_id)
-                        correct(batch, "threshold", decider, namespace=edit.namespace, stored=stored, value=value)
+                        space = edit.namespace
+                        correct(
+                            batch, one.kind, one.text, namespace=space, stored=stored, value=one.value, said=one.why
+                        )
                 results.append(result if row is None or dry_run else replace(result, batch=batch.number))
             if imported is not None:
                 batch.event("import", edits[0].namespace if edits else DEFAULT_NAMESPACE, dict(imported))

@@ -11,9 +11,10 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
-from memory_store.corrections import Correction
+from memory_store.corrections import Correction, Said
 from memory_store.edit import DEFAULT_NAMESPACE, Edit, PutResult
 from memory_store.errors import ConfigError, ConflictError, ScrError
 from memory_store.store import EditStore
@@ -62,7 +63,7 @@ class RetrievalEditor:
     ) -> None:
         self.store = store
         self.encoder = encoder
-        self.scope: ScopeClassifier = FailClosed(Corrected(scope, encoder))
+        self.scope = scope
         self.model = model
         self.namespace = namespace
         self.near_misses = near_misses
@@ -71,6 +72,26 @@ class RetrievalEditor:
         """Control tokens of the model that reads the facts, beyond the shapes that are always defused."""
         self._batches: list[int] = []
 
+    @property
+    def scope(self) -> ScopeClassifier:
+        """Who decides; whichever is set follows what people corrected, and fails closed."""
+        return self._scope
+
+    @scope.setter
+    def scope(self, scope: ScopeClassifier) -> None:
+        self._scope: ScopeClassifier = FailClosed(Corrected(scope, self.encoder))
+
+    @property
+    def _judge(self) -> ScopeClassifier:
+        """Who is asked about contradictions: the decider, but no language model, which has no part in writing."""
+        return self._pair if self.scope.name == "llm" else self.scope
+
+    @cached_property
+    def _pair(self) -> ScopeClassifier:
+        from scr.scope.deferred import Deferred
+
+        return Deferred("pair", self.encoder)
+
     def edit(
         self,
         edits: Sequence[Edit],
@@ -78,6 +99,7 @@ class RetrievalEditor:
         actor: str | None = None,
         dry_run: bool = False,
         on_conflict: OnConflict = "keep-both",
+        check: bool = False,
         imported: Mapping[str, Any] | None = None,
     ) -> list[PutResult]:
         """Store edits under the keys of their statement and of their prompt; one batch, one transaction.
@@ -85,15 +107,28 @@ class RetrievalEditor:
         Args:
             on_conflict: what becomes of an edit that contradicts a live one, or an earlier one of the batch, in other
                 words: it takes its place, both stay, or it is not stored (a ``conflict``).
+            check: ask questions of each edit that look like its own and are not, and store beside it what keeps it
+                silent on them (``scr.adversaries``).
             imported: as for ``EditStore.put``.
 
         Raises:
-            ConfigError: there is no such policy.
+            ConfigError: there is no such policy, or ``check`` with several edits.
         """
         policy = checked_policy(on_conflict)
+        if check and len(edits) != 1:
+            raise ConfigError(
+                f"check is for one edit at a time, got {len(edits)}; leave it out, or call edit() for each"
+            )
         keys = keys_of(self.encoder, edits)
-        found = contradictions(self.store, self.scope, edits, keys)
-        results = put_settled(self.store, edits, keys, found, policy, actor=actor, dry_run=dry_run, imported=imported)
+        found = contradictions(self.store, self._judge, edits, keys)
+        said: dict[int, list[Said]] = {}
+        if check and not dry_run:
+            from scr.adversaries import silenced
+
+            said[0] = silenced(self, put_settled(self.store, edits, keys, found, policy, dry_run=True)[0], keys)
+        results = put_settled(
+            self.store, edits, keys, found, policy, actor=actor, dry_run=dry_run, imported=imported, said=said
+        )
         self._batches += sorted({result.batch for result in results if result.batch})
         return results
 

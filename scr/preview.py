@@ -4,7 +4,7 @@ Nothing is written. The questions are those the caller gives, what people allowe
 the facts nearest to the new one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -107,7 +107,9 @@ def preview(
     return Preview(planned, threshold, tuple(questions))
 
 
-def neighbours(editor: RetrievalEditor, edit: Edit, keys: dict[str, Keys], replaced: Sequence[str] = ()) -> list[Edit]:
+def neighbours(
+    editor: RetrievalEditor, edit: Edit, keys: Mapping[str, Keys], replaced: Sequence[str] = ()
+) -> list[Edit]:
     """Return the stored edits nearest to a new one by its prompt or statement, nearest first."""
     best: dict[str, float] = {}
     for kind, rows in keys.items():

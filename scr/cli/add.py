@@ -12,11 +12,13 @@ from memory_store.errors import ConflictError, InvalidEditError
 from scr.cli.conflicts import on_conflict_option, open_judging_editor
 from scr.cli.opening import user
 from scr.cli.options import Command, Session, pass_session
-from scr.cli.output import edit_data, fields, one_line, validity
+from scr.cli.output import edit_data, fields, one_line, share, validity
 from scr.cli.text import checked, stdin_lines
+from scr.cli.why import quoted
 
 if TYPE_CHECKING:
     from memory_store.edit import PutResult
+    from memory_store.store import EditStore
     from scr.contradiction import OnConflict
     from scr.facts import Reading
 
@@ -57,22 +59,29 @@ _ONE_ONLY = ("question", "answer", "triple", "subject", "prompt", "target", "edi
 @click.option("--valid-until", metavar="TIME", help="The first moment when it no longer holds.")
 @click.option("--id", "edit_id", metavar="ID", help="Your own id for this version.")
 @on_conflict_option
+@click.option("--check/--no-check", default=True, help="Ask look-alike questions of a single fact first (default).")
 @click.option("--dry-run", is_flag=True, help="Show what would happen, store nothing.")
 @pass_session
-def add(session: Session, /, sentence: str | None, dry_run: bool, on_conflict: "OnConflict", **options: Any) -> None:
+def add(
+    session: Session, /, sentence: str | None, dry_run: bool, check: bool, on_conflict: "OnConflict", **options: Any
+) -> None:
     """Add a fact, or with "-" one fact a line from standard input, all in one batch.
 
     Subject, prompt and answer are worked out and shown; options override them. Where they are not clear, the sentence
     is kept as a free fact: it can be found and used, but it supersedes nothing. A newer claim about the same thing
     supersedes the older one; "scr undo" takes a batch back. A fact that contradicts another in other words ("The
     capital of France is Lyon", "France's capital city is Marseille") is refused unless --on-conflict says otherwise.
+
+    A single fact is asked questions that look like its own and are not (another name, a "not", another number); what
+    would keep it silent on them is stored with it and said. --no-check leaves that.
     """
     readings = readings_of(sentence, options)
     settings = session.settings
     is_new = not os.path.lexists(settings.store)
     editor = open_judging_editor(session, replace(settings, store=Path(":memory:")) if dry_run and is_new else settings)
     edits = [replace(reading.edit, namespace=settings.namespace) for reading in readings]
-    results = editor.edit(edits, actor=user(), dry_run=dry_run, on_conflict=on_conflict)
+    check = check and sentence != "-"
+    results = editor.edit(edits, actor=user(), dry_run=dry_run, on_conflict=on_conflict, check=check)
     if is_new and not dry_run:
         session.say(f"scr: new store {settings.store}")
     session.print(
@@ -85,6 +94,8 @@ def add(session: Session, /, sentence: str | None, dry_run: bool, on_conflict: "
         lambda: _text(results, readings, dry_run),
     )
     _remarks(session, results, readings, dry_run)
+    if check and results[0].batch and not session.json:
+        _checked(session, editor.store, results[0])
     refused = [result for result in results if result.status == "conflict"]
     for result in refused[1:]:
         session.warn(one_line(result.reason))
@@ -92,6 +103,23 @@ def add(session: Session, /, sentence: str | None, dry_run: bool, on_conflict: "
         raise ConflictError(refused[0].reason or f"{len(refused)} facts conflict; nothing was stored")
     if refused:
         click.get_current_context().exit(ConflictError.exit_code)
+
+
+def _checked(session: Session, store: "EditStore", result: "PutResult") -> None:
+    """Say in one line what keeps the fact silent on questions that only look like its own."""
+    edit = result.edit
+    events = store.log(namespace=edit.namespace, edit_id=edit.edit_id)
+    said = [e.payload or {} for e in events if e.batch == result.batch and e.kind in ("deny", "threshold")]
+    denied = [quoted(one_line(str(one["text"]), 100)) for one in said if one.get("value") is None]
+    told = [
+        f"it needs {share(one['value'])} of its own, or {quoted(one_line(str(one['because']), 100))} would fire it"
+        for one in said
+        if one.get("value") is not None
+    ]
+    if denied:
+        told.append(f"denied {denied[0]}" + (f" and {len(denied) - 1} more" if len(denied) > 1 else ""))
+    if told:
+        session.say(f"scr: look-alikes: {'; '.join(told)}; see: scr allow {edit.edit_id}")
 
 
 def readings_of(sentence: str | None, options: dict[str, Any]) -> list["Reading"]:
@@ -192,5 +220,5 @@ def _remarks(session: Session, results: list["PutResult"], readings: list["Readi
         session.say("scr: dry run: nothing was stored")
 
 
-FACT_OPTIONS = [p for p in add.params if p.name not in ("dry_run", "on_conflict")]
+FACT_OPTIONS = [p for p in add.params if p.name not in ("dry_run", "check", "on_conflict")]
 """The argument and options that describe a fact; ``scr preview`` takes them too."""

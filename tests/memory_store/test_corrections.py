@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memory_store import sqlite
+from memory_store.corrections import Said
 from memory_store.errors import BatchNotFoundError, ConflictError, EditNotFoundError, InvalidEditError
 from memory_store.store import EditStore
 
@@ -135,13 +136,13 @@ def test_a_correction_that_was_tampered_with_is_noticed(tmp_path, put, capital, 
 
 
 def test_a_threshold_is_part_of_the_batch_that_puts_its_edit(store, put, capital):
-    (result,) = put(store, capital("France", "Lyon", edit_id="a"), thresholds={0: ("pair", 0.75)})
+    (result,) = put(store, capital("France", "Lyon", edit_id="a"), said={0: [Said("threshold", "pair", 0.75)]})
     (threshold,) = store.corrections(edit_id="a")
     assert (threshold.kind, threshold.text, threshold.value) == ("threshold", "pair", 0.75)
     assert events(store) == [("put", "a"), ("threshold", "a")] and {e.batch for e in store.log()} == {result.batch}
     store.undo()
     assert store.corrections() == [] and store.verify().ok
-    put(store, capital("France", "Nice", edit_id="b"), thresholds={0: ("pair", 0.75)}, dry_run=True)
+    put(store, capital("France", "Nice", edit_id="b"), said={0: [Said("threshold", "pair", 0.75)]}, dry_run=True)
     assert store.corrections() == []
 
 

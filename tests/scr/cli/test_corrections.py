@@ -19,7 +19,7 @@ def facts(scr: Run, monkeypatch: pytest.MonkeyPatch, tiny_model: str) -> None:
     monkeypatch.setenv("SCR_STORE", "facts.scr")
     monkeypatch.setenv("SCR_MODEL", tiny_model)
     for edit_id, fact in {"france": "The capital of France is Lyon.", "peru": "The capital of Peru is Cusco."}.items():
-        assert scr("add", fact, "--id", edit_id).exit_code == 0
+        assert scr("add", fact, "--id", edit_id, "--no-check").exit_code == 0
 
 
 def data(result: Result) -> dict[str, object]:
@@ -97,7 +97,8 @@ def test_every_fact_is_tested_by_its_prompt_and_by_what_was_said(scr: Run, facts
 
 def test_a_failure_says_what_fired_instead_and_the_next_command_mends_it(scr: Run, facts: None, tmp_path: Path) -> None:
     # Its own prompt names another fact's subject, and nothing of it is asked for: it cannot fire by itself.
-    scr("add", "Zed", "--prompt", "The capital of France is", "--subject", "Quux", "--target", "Zed", "--id", "odd")
+    odd = ["--prompt", "The capital of France is", "--subject", "Quux", "--target", "Zed", "--id", "odd"]
+    scr("add", "Zed", *odd, "--no-check")
     failed = scr("test", "--junit", "report.xml")
     assert failed.exit_code == 5
     assert "failed  odd  must fire: The capital of France is" in failed.stdout
@@ -128,3 +129,20 @@ def test_a_report_that_cannot_be_written_is_one_line(scr: Run, facts: None) -> N
 def test_an_empty_memory_passes_and_says_that_it_is_empty(scr: Run) -> None:
     result = scr("test")
     assert (result.exit_code, result.stdout) == (0, "") and "no facts yet" in result.stderr
+
+
+def test_adding_a_fact_says_what_keeps_it_silent_on_look_alikes_and_undo_takes_all_back(scr: Run, facts: None) -> None:
+    head = scr("ls").stdout
+    added = scr("add", "The capital of Italy is Turin.", "--id", "italy")
+    assert added.exit_code == 0 and "look-alikes: " in added.stderr and len(added.stderr.splitlines()) == 1
+    said = data(scr("allow", "italy", "--json"))["corrections"]
+    assert said and all(one["kind"] in ("deny", "threshold") for one in said)  # type: ignore[attr-defined]
+    assert scr("test").exit_code == 0
+    scr("undo")
+    assert scr("ls").stdout == head
+
+
+def test_no_check_stores_the_fact_alone(scr: Run, facts: None) -> None:
+    added = scr("add", "The capital of Italy is Turin.", "--id", "italy", "--no-check")
+    assert "look-alikes" not in added.stderr
+    assert data(scr("allow", "italy", "--json"))["corrections"] == []

@@ -238,7 +238,7 @@ def test_a_list_known_at_an_earlier_time_has_what_the_store_said_then(scr: Run) 
 
 
 def test_the_log_names_who_did_what_and_verifies(scr: Run) -> None:
-    scr("add", "The capital of France is Lyon.", "--id", "fr")
+    scr("add", "The capital of France is Lyon.", "--id", "fr", "--no-check")
     scr("rm", "fr", "-y")
     events = data(scr("log", "--json"))["events"]
     assert [(e["kind"], e["edit_id"]) for e in events] == [("forget", "fr"), ("put", "fr")]

@@ -15,7 +15,7 @@ Run = Callable[..., Result]
 def facts(scr: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCR_STORE", "facts.scr")
     for edit_id, fact in {"france": "The capital of France is Lyon.", "peru": "The capital of Peru is Cusco."}.items():
-        assert scr("add", fact, "--id", edit_id).exit_code == 0
+        assert scr("add", fact, "--id", edit_id, "--no-check").exit_code == 0
 
 
 def data(result: Result) -> dict[str, Any]:

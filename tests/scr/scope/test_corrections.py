@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from memory_store.corrections import Said
 from memory_store.edit import Edit
 from memory_store.store import EditStore
 from scr.editor import RetrievalEditor, keys_of
@@ -187,7 +188,7 @@ def test_without_corrections_nothing_is_encoded_more_and_the_decision_is_untouch
 
 def test_an_edits_own_threshold_silences_what_is_below_it(store: EditStore) -> None:
     new = Edit(edit_id="de", subject="Bonn", prompt="The mayor of Bonn is", statement="The mayor of Bonn is Ann Poe.")
-    store.put([new], keys_of(HashEncoder(), [new]), thresholds={0: ("pair", 0.8)})
+    store.put([new], keys_of(HashEncoder(), [new]), said={0: [Said("threshold", "pair", 0.8)]})
     (decision,) = editor(store, Says(0.75)).decide(["Who is the mayor of Bonn?"])
     assert "de" not in decision.edit_ids and "fr" in decision.edit_ids
     assert [j.evidence for j in decision.near_misses] == [{"of": 1.0, "own_threshold": 0.8}]
