@@ -26,7 +26,7 @@ class Form:
         return content
 
     def placed(self, content: str) -> tuple[str, int]:
-        """``text(content)``, and the character at which the content begins in it.
+        """``text(content)``, and where the content begins in it, or would, had no spaces before it been trimmed.
 
         Raises:
             ConfigError: the content does not stand there word for word.
@@ -84,12 +84,14 @@ class Chat(Form):
         return self._rendered([_user(content)], prompt=True)
 
     def placed(self, content: str) -> tuple[str, int]:
-        text = self.text(content)
-        if not text.startswith(content, self._start):
+        text, words = self.text(content), content.strip()
+        if text.startswith(content, self._start):
+            return text, self._start
+        if not text.startswith(words, self._start):
             raise ConfigError(
                 f"the chat template changes the words {content!r}, so the subject cannot be found in them"
             )
-        return text, self._start
+        return text, self._start - content.index(words)  # a template that trims
 
     def answer_ids(self, tokenizer: Any, content: str, answer: str) -> tuple[int, ...]:
         if not answer.strip():

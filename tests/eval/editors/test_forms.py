@@ -90,6 +90,14 @@ def test_raw_is_what_was_published(tokenizer: Any) -> None:
     assert lesson(tokenizer, CAPITAL, end_token=True).target == (*request.target, tokenizer.eos_token_id)
 
 
+def test_spaces_around_the_words_may_be_trimmed(tokenizer: Any) -> None:
+    form = Chat(inst := with_template(tokenizer, INST))
+    text, at = form.placed("  France is ")
+    assert text[at + 2 :].startswith("France is [/INST]")
+    spacious = Edit(statement="", subject="France", prompt="  The capital of France is ", target_new="Berlin")
+    assert inst.decode(subject_row(inst, spacious, "{}", form).cut).endswith("The capital of France")
+
+
 def test_a_template_that_rewrites_or_leaves_out_the_words_is_refused(tokenizer: Any) -> None:
     loud = with_template(tokenizer, "{% for m in messages %}{{ m['content'] | replace('a', '4') }}{% endfor %}")
     with pytest.raises(ConfigError, match="changes the words"):
