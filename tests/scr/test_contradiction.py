@@ -157,6 +157,14 @@ def test_the_decider_is_asked_only_where_one_subject_has_two_answers(editor: Ret
     assert scope.asked == 1 and live(editor) == ["Lyon", "Vigo"]
 
 
+def test_a_language_model_is_not_asked_when_facts_are_written(editor: RetrievalEditor) -> None:
+    scope = CapitalScope()
+    scope.name = "llm"
+    editor.scope = scope
+    editor.edit([LYON])
+    assert editor.edit([MARSEILLE])[0].status == "added" and scope.asked == 0
+
+
 def test_a_dry_run_shows_the_conflict_and_an_unknown_policy_is_refused(editor: RetrievalEditor) -> None:
     editor.edit([LYON])
     assert editor.edit([MARSEILLE], dry_run=True, on_conflict="reject")[0].status == "conflict"
