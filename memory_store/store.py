@@ -726,7 +726,7 @@ class EditStore:
             return sum(self._live_counts().values())
 
     def stats(self) -> dict[str, Any]:
-        """Return counts, the encoder, the index and the files' sizes in bytes."""
+        """Return counts, the encoder, the index, calibrated thresholds and the files' sizes in bytes."""
         with self._db.snapshot():
             live = self._live_counts()
             totals: dict[str, int] = dict(
@@ -745,10 +745,22 @@ class EditStore:
                     name: {"live": live.get(name, 0), "closed": total - live.get(name, 0)}
                     for name, total in totals.items()
                 },
+                "corrections": dict(
+                    self._db.rows("SELECT kind, count(*) FROM corrections WHERE standing GROUP BY kind ORDER BY kind")
+                ),
+                "calibrated": self._calibrated(),
                 "events": self._log.last_seq(),
                 "head": self.head(),
                 "files": files,
             }
+
+    def _calibrated(self) -> dict[str, dict[str, float]]:
+        """Namespace to decider to the probability from which its edits fire there."""
+        found: dict[str, dict[str, float]] = {}
+        rows = self._db.rows("SELECT namespace, text, value FROM corrections WHERE standing AND kind = 'calibrate'")
+        for namespace, decider, value in sorted(rows):
+            found.setdefault(namespace, {})[decider] = value
+        return found
 
     def log(
         self,

@@ -41,6 +41,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "deny": "scr.cli.corrections:deny",
         "test": "scr.cli.corrections:test",
         "preview": "scr.cli.preview:preview",
+        "calibrate": "scr.cli.calibrate:calibrate",
     },
     "History": {
         "undo": "scr.cli.history:undo",

@@ -1,18 +1,16 @@
 """``scr preview``: what a fact would do, before it is stored."""
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from memory_store.errors import ConfigError, ConflictError, InvalidEditError
+from memory_store.errors import ConflictError
 from scr.cli.add import FACT_OPTIONS, readings_of
 from scr.cli.corrections import deciding_editor, scope_option
 from scr.cli.opening import progress_bar
 from scr.cli.options import Command, Session, pass_session
 from scr.cli.output import edit_data, one_line, share, table
-from scr.cli.text import checked, stdin_text
+from scr.cli.questions import questions_in
 
 if TYPE_CHECKING:
     from scr.preview import Preview, Question
@@ -50,7 +48,7 @@ def preview(session: Session, /, sentence: str | None, queries: str | None, scop
     if sentence == "-":
         raise click.UsageError("one fact at a time; give it as an argument")
     (reading,) = readings_of(sentence, options)
-    asked = questions_in(queries) if queries is not None else []
+    asked = questions_in(queries, "--queries") if queries is not None else []
     editor = deciding_editor(session, scope)
     edit = replace(reading.edit, namespace=session.settings.namespace)
     with progress_bar(session, "preview", "question") as show:
@@ -79,38 +77,6 @@ def preview(session: Session, /, sentence: str | None, queries: str | None, scop
         click.get_current_context().exit(ConflictError.exit_code)
     if not session.json:
         session.say("scr: a preview: nothing was stored" + (f"; {planned.reason}" if planned.reason else ""))
-
-
-def questions_in(file: str) -> list[str]:
-    """The questions of a file: one a line, or JSON Lines with ``query``.
-
-    Raises:
-        ConfigError: it cannot be read.
-        InvalidEditError: a line is no text, or JSON without a query.
-    """
-    checked(file, "--queries", empty="--queries is empty; name a file with one question a line")
-    if file == "-":
-        text = stdin_text("one question a line")
-    else:
-        try:
-            text = Path(file).read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise ConfigError(f"cannot read {file}: {error.strerror}; name a file with questions") from error
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{file} is not UTF-8 text; save it as UTF-8") from error
-    return [_query(line.strip(), n) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
-
-
-def _query(line: str, number: int) -> str:
-    if not line.startswith("{"):
-        return checked(line, f"line {number}")
-    try:
-        query = json.loads(line).get("query")
-    except ValueError as error:
-        raise InvalidEditError(f"line {number}: not JSON ({error}); write one question or one object a line") from error
-    if not isinstance(query, str) or not query.strip():
-        raise InvalidEditError(f'line {number}: there is no "query" in it; write {{"query": "…"}}')
-    return checked(query, f"line {number}")
 
 
 def _data(question: "Question") -> dict[str, Any]:

@@ -90,6 +90,8 @@ def stats(session: Session) -> None:
             [
                 ("store", str(figures["path"])),
                 ("facts", f"{figures['live']} in use, {figures['closed']} superseded, removed or not valid now"),
+                ("said", ", ".join(f"{count} {kind}" for kind, count in figures["corrections"].items())),
+                ("calibrated", _calibrated(figures["calibrated"])),
                 ("events", str(figures["events"])),
                 ("encoder", figures["encoder"] or "none yet: the first fact decides"),
                 ("size", f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"),
@@ -100,6 +102,15 @@ def stats(session: Session) -> None:
         return head + ("\n\n" + table(rows, ("NAMESPACE", "IN USE", "CLOSED"), flexible=0) if rows else "")
 
     session.print("scr.store.stats/1", figures, text)
+
+
+def _calibrated(found: dict[str, dict[str, float]]) -> str:
+    """From which probability on facts fire, where "scr calibrate" said so."""
+    return "; ".join(
+        f"{namespace}: {decider} from {value:.4f} on"
+        for namespace, of in found.items()
+        for decider, value in of.items()
+    )
 
 
 @store.command(

@@ -16,6 +16,7 @@ from scr.cli.text import question as read_question
 
 if TYPE_CHECKING:
     from memory_store.edit import Edit
+    from memory_store.store import EditStore
     from scr.protocols import Decision, Judged
 
 MOST_CANDIDATES = 8
@@ -68,6 +69,7 @@ def why(
         (decision,) = model.decide([text])
         answer = model.ask(text, max_new_tokens=max_new_tokens)
         stored = model.editor.store.edits(session.settings.namespace, as_of=as_of)
+    calibrated = _calibrated(model.editor.store, session.settings.namespace, model.editor.scope.name)
     with model.edits_disabled():
         alone = model.ask(text, max_new_tokens=max_new_tokens).text
     diagnosis = diagnose(text, decision, answer.text, alone, stored, expect)
@@ -77,6 +79,7 @@ def why(
         "message": diagnosis.message,
         "next": diagnosis.next,
         "threshold": decision.threshold,
+        "calibrated": calibrated is not None,
         "candidates": [
             {**judged_data(j), "fired": j in decision.in_scope}
             for j in (*decision.in_scope, *decision.near_misses[:MOST_CANDIDATES])
@@ -88,7 +91,17 @@ def why(
         "namespace": session.settings.namespace,
         "facts": len(stored),
     }
-    session.print("scr.why/1", data, lambda: _text(text, decision, answer.text, alone, len(stored), diagnosis))
+    session.print(
+        "scr.why/1",
+        data,
+        lambda: _text(text, decision, answer.text, alone, len(stored), diagnosis, calibrated is not None),
+    )
+
+
+def _calibrated(store: "EditStore", namespace: str, decider: str) -> float | None:
+    """The threshold that "scr calibrate" set for a decider here."""
+    said = store.corrections(namespace, identities=[])
+    return next((c.value for c in said if c.kind == "calibrate" and c.text == decider), None)
 
 
 def diagnose(
@@ -233,7 +246,15 @@ def _same(one: str, other: str) -> bool:
     return " ".join(one.split()) == " ".join(other.split())
 
 
-def _text(question: str, decision: "Decision", answer: str, alone: str, facts: int, diagnosis: Diagnosis) -> str:
+def _text(
+    question: str,
+    decision: "Decision",
+    answer: str,
+    alone: str,
+    facts: int,
+    diagnosis: Diagnosis,
+    calibrated: bool,
+) -> str:
     shown = [
         fields(
             [
@@ -251,7 +272,8 @@ def _text(question: str, decision: "Decision", answer: str, alone: str, facts: i
     elif not candidates:
         shown.append(f"no candidate among {facts} facts")
     else:
-        shown.append(f"{len(candidates)} of {facts} facts came near; one fires from {share(decision.threshold)} on:")
+        bar = f"{share(decision.threshold)} on{' (calibrated)' if calibrated else ''}"
+        shown.append(f"{len(candidates)} of {facts} facts came near; one fires from {bar}:")
         # The nearest one that did not fire is always of interest, those far off are not.
         far = [j for fired, j in candidates if not fired and j.probability < FAR][1 if not decision.in_scope else 0 :]
         shown += [_candidate(fired, judged) for fired, judged in candidates if judged not in far]
