@@ -115,6 +115,11 @@ def standing(db: Database, namespace: str, identities: Sequence[str] | None = No
     return [_read(row) for row in sorted(rows)]
 
 
+def numbered(db: Database, numbers: Sequence[int]) -> list[Correction]:
+    """Return corrections by their numbers, whether they stand or not."""
+    return [_read(row) for row in sorted(db.rows_in(f"SELECT {_COLUMNS} {_FROM} WHERE c.id IN (?)", list(numbers)))]
+
+
 def allowed(db: Database, namespace: str, texts: Sequence[str], moment: str) -> list[list[str]]:
     """Return for each text the edit_ids, valid at a moment, that it or one much like it is allowed to fire."""
     rows = db.rows(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memory_store.batch import Batch
-from memory_store.corrections import KINDS, changed_by
+from memory_store.corrections import KINDS, Correction, changed_by, numbered
 from memory_store.errors import BatchNotFoundError, ConflictError
 from memory_store.sqlite import Database
 from memory_store.timeline import last_end
@@ -32,6 +32,10 @@ class Reverted:
     """edit_ids that no longer hold, or no longer as long."""
     reopened: tuple[str, ...]
     """edit_ids that hold again, or longer than before."""
+    unsaid: tuple[Correction, ...] = ()
+    """Corrections that no longer stand."""
+    said_again: tuple[Correction, ...] = ()
+    """Corrections that stand again."""
 
 
 def undo(batch: Batch, versions: Versions, count: int, namespace: str | None) -> list[Reverted]:
@@ -178,6 +182,7 @@ def _revert(batch: Batch, versions: Versions, kind: str, target: int, what: int,
     """Give every version that batch ``what`` changed the windows it had before, and every correction its standing."""
     closed: list[str] = []
     reopened: list[str] = []
+    stood: dict[int, bool] = {}
     for space in spaces:
         first, last = _span(batch.db, what, space, target)
         changed = batch.db.rows(
@@ -194,6 +199,11 @@ def _revert(batch: Batch, versions: Versions, kind: str, target: int, what: int,
             elif end_before > end:
                 reopened.append(edit_id)
         said = changed_by(batch.db, what, space, target)
+        stood |= said
         batch.event(kind, space, {}, target=target, windows=before, corrections=said)
     kind_of_target = batch.db.value("SELECT kind FROM events WHERE batch = ? LIMIT 1", (target,))
-    return Reverted(target, kind_of_target, tuple(closed), tuple(reopened))
+    unsaid, said_again = (
+        tuple(numbered(batch.db, [number for number, stands in stood.items() if stands is now]))
+        for now in (False, True)
+    )
+    return Reverted(target, kind_of_target, tuple(closed), tuple(reopened), unsaid, said_again)

@@ -13,6 +13,7 @@ from scr.cli.output import edit_data, moment, one_line, table, validity
 from scr.cli.text import checked
 
 if TYPE_CHECKING:
+    from memory_store.corrections import Correction
     from memory_store.edit import Edit
     from memory_store.events import Event
     from memory_store.reverting import Reverted
@@ -144,7 +145,15 @@ def _revert(session: Session, what: str, count: int) -> None:
 def _print_reverted(session: Session, what: str, store: "EditStore | None", reverted: Sequence["Reverted"]) -> None:
     namespace = session.settings.namespace
     batches = [
-        {"batch": r.batch, "kind": r.kind, "closed": list(r.closed), "reopened": list(r.reopened)} for r in reverted
+        {
+            "batch": r.batch,
+            "kind": r.kind,
+            "closed": list(r.closed),
+            "reopened": list(r.reopened),
+            "unsaid": [_said(c) for c in r.unsaid],
+            "said_again": [_said(c) for c in r.said_again],
+        }
+        for r in reverted
     ]
     session.print(
         f"scr.{what}/1",
@@ -153,8 +162,12 @@ def _print_reverted(session: Session, what: str, store: "EditStore | None", reve
     )
 
 
+def _said(correction: "Correction") -> dict[str, Any]:
+    return {"kind": correction.kind, "edit_id": correction.edit_id, "text": correction.text, "value": correction.value}
+
+
 def reverted_text(store: "EditStore | None", reverted: Sequence["Reverted"], namespace: str) -> str:
-    """One line for each edit that no longer holds, or holds again."""
+    """One line for each edit that no longer holds, or holds again, and for each correction."""
     assert store is not None or not reverted
     lines = []
     for batch in reverted:
@@ -163,6 +176,10 @@ def reverted_text(store: "EditStore | None", reverted: Sequence["Reverted"], nam
                 assert store is not None
                 statement = store.get(edit_id, namespace=namespace).statement
                 lines.append(f"{word}  {edit_id}  {one_line(statement, 8000)}")
+        for word, said in (("taken back", batch.unsaid), ("said again", batch.said_again)):
+            for one in said:
+                what = one.text if one.value is None else f"{one.value:.4f} of {one.text}"
+                lines.append(f"{word}  {one.kind} {one.edit_id or namespace}  {one_line(what, 8000)}")
     return "\n".join(lines)
 
 
@@ -249,7 +266,8 @@ def _table(events: Sequence["Event"], with_namespace: bool) -> str:
         about = f"batch {event.target}" if event.target is not None else event.edit_id or ""
         edit = (event.payload or {}).get("edit") or {}
         space = [event.namespace] if with_namespace else []
-        statement = str(edit.get("statement", "")) if event.payload is not None else "(purged)"
+        told = edit.get("statement") or (event.payload or {}).get("text", "")
+        statement = str(told) if event.payload is not None else "(purged)"
         rows.append([str(event.batch), moment(event.time), event.actor or "", *space, event.kind, about, statement])
     header = ["BATCH", "TIME (UTC)", "BY", *(["NAMESPACE"] if with_namespace else []), "WHAT", "ID", "FACT"]
     return table(rows, header) if rows else ""

@@ -54,7 +54,10 @@ def test_undo_takes_an_allowance_back_and_the_log_names_who_gave_it(scr: Run, fa
     (event,) = [e for e in data(scr("log", "--json"))["events"] if e["kind"] == "allow"]  # type: ignore[attr-defined]
     assert event["edit_id"] == "france" and event["actor"] and event["payload"]["text"] == ODD
     (batch,) = data(scr("undo", "--json"))["batches"]  # type: ignore[misc]
-    assert batch["kind"] == "allow"
+    assert batch["kind"] == "allow" and batch["unsaid"][0]["text"] == ODD
+    assert scr("redo").stdout == f"said again  allow france  {ODD}\n"
+    assert scr("undo").stdout == f"taken back  allow france  {ODD}\n"
+    assert ODD in scr("log").stdout
     assert data(scr("allow", "france", "--json"))["corrections"] == []
     assert scr("log", "--verify").exit_code == 0
 
