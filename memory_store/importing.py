@@ -93,6 +93,8 @@ def import_file(
                 keys = encode(wanted) if encode is not None and wanted else None
                 results = store.put(wanted, keys, actor=actor, dry_run=dry_run, imported=note)
             _count(done, edits, results)
+            if not dry_run:
+                _correct(store, good, results, actor)
             done.committed += len(edits)
             done.stopped |= bool(done.errors) and not skip_errors
         if progress is not None:
@@ -100,6 +102,19 @@ def import_file(
         if done.stopped:
             break
     return done
+
+
+def _correct(store: "EditStore", rows: Sequence[Row], results: Sequence[PutResult], actor: str | None) -> None:
+    """Say again of the edits of a batch what people said of them where the file comes from; one more batch for each."""
+    results = list(results)
+    for row in rows:
+        of_row, results = results[: len(row.edits)], results[len(row.edits) :]
+        for result in of_row:
+            for kind in ("allow", "deny") if row.said and result.status != "conflict" else ():
+                queries = [query for said, query in row.said if said == kind]
+                say = store.allow if kind == "allow" else store.deny
+                if queries:
+                    say(result.edit.edit_id, queries, namespace=result.edit.namespace, actor=actor)
 
 
 def _digest(file: BinaryIO) -> str:

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, BinaryIO, Literal, get_args
 
+from memory_store.corrections import CorrectionKind
 from memory_store.edit import Edit, Status
 from memory_store.errors import ConfigError, InvalidEditError
 from memory_store.foreign import FORMATS, edits_of, format_of
-from memory_store.validation import validated
+from memory_store.validation import validated, validated_query
 
 LONGEST_LINE = 1_000_000
 """Bytes; a longer line cannot be one edit."""
@@ -23,6 +24,8 @@ LONGEST_ARRAY = 512_000_000
 """Bytes; a JSON array is read as a whole."""
 KINDS = ("auto", "jsonl", "csv", *FORMATS)
 
+SAID = ("allow", "deny")
+"""Fields of a record beside those of its edit: the questions that people allowed and denied for it, as lists."""
 _DEFAULTS = {field.name: field.default for field in fields(Edit)}
 _LISTS = ("aliases", "tags")
 _CLOSED: tuple[Status, ...] = ("forgotten", "undone")
@@ -51,6 +54,8 @@ class Row:
     """Of the line on which it begins; the first line is 1."""
     edits: tuple[Edit, ...] = ()
     error: str = ""
+    said: tuple[tuple[CorrectionKind, str], ...] = ()
+    """What people said about when they fire: kind and question."""
 
 
 # -- out ---------------------------------------------------------------------------------------------------------------
@@ -149,7 +154,8 @@ def _json_rows(file: BinaryIO, kind: str) -> Iterator[Row]:
         try:
             text = _decoded(raw).strip().removeprefix("\ufeff")
             if text:
-                yield Row(number, _edits(_record(text), kind))
+                record, said = _without_said(_record(text))
+                yield Row(number, _edits(record, kind), said=said)
         except InvalidEditError as error:
             yield Row(number, error=f"line {number}: {error}")
 
@@ -181,7 +187,8 @@ def _array_rows(file: BinaryIO, kind: str) -> Iterator[Row]:
             yield Row(number, error=f"line {number}: not JSON ({error}); what comes after it was not read")
             return
         try:
-            yield Row(number, _edits(_once(record, twice), kind))
+            record, said = _without_said(_once(record, twice))
+            yield Row(number, _edits(record, kind), said=said)
         except InvalidEditError as error:
             yield Row(number, error=f"line {number}: {error}")
 
@@ -343,6 +350,20 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         yield number, raw
         while len(raw) == LONGEST_LINE + 2 and not raw.endswith(b"\n"):
             raw = file.readline(LONGEST_LINE + 2)
+
+
+def _without_said(record: dict[str, Any]) -> tuple[dict[str, Any], tuple[tuple[CorrectionKind, str], ...]]:
+    """Return a record of ours without what was said of it, and that."""
+    said: list[tuple[CorrectionKind, str]] = []
+    if "statement" not in record:
+        return record, ()
+    kinds: tuple[CorrectionKind, ...] = ("allow", "deny")
+    for kind in kinds:
+        queries = record.get(kind) or []
+        if not isinstance(queries, list):
+            raise InvalidEditError(f"{kind} must be a list of questions, got {queries!r:.60}")
+        said += [(kind, validated_query(query)) for query in queries]
+    return {name: value for name, value in record.items() if name not in SAID}, tuple(said)
 
 
 def _edits(record: Mapping[str, Any], kind: str) -> tuple[Edit, ...]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from memory_store.errors import ConfigError, ConflictError, InvalidEditError
-from memory_store.transfer import KINDS, records_to_csv, records_to_lines, to_record
+from memory_store.transfer import KINDS, SAID, records_to_csv, records_to_lines, to_record
 from scr.cli.conflicts import on_conflict_option, open_judging_editor
 from scr.cli.opening import existing_store, nothing_in, open_store, progress_bar, user
 from scr.cli.options import Command, Session, pass_session
@@ -218,7 +218,8 @@ def _progress(session: Session, size: int) -> Iterator[Callable[["Imported", int
 def export(session: Session, form: str, as_of: str | None, known_at: str | None, history: bool) -> None:
     """Write the facts of a namespace to standard output, so that "scr import" reads them back.
 
-    JSON Lines give back every field; in CSV an empty cell is an absent one.
+    JSON Lines give back every field, and under "allow" and "deny" what was said about when a fact fires, which CSV
+    leaves out; in CSV an empty cell is an absent one.
     """
     for name, time_given in (("--as-of", as_of), ("--known-at", known_at)):
         if time_given is not None and history:
@@ -231,7 +232,15 @@ def export(session: Session, form: str, as_of: str | None, known_at: str | None,
         edits = [{**record["full"], "status": record["status"]} for record in records]
         session.print("scr.export/1", {"namespace": namespace, "edits": edits}, lambda: "")
         return
-    shown = ({**record["edit"], **({"status": record["status"]} if history else {})} for record in records)
+    said = _said(store, namespace) if store is not None and form == "jsonl" else {}
+    shown = (
+        {
+            **record["edit"],
+            **({"status": record["status"]} if history else {}),
+            **(said.get(record["identity"], {}) if said and record["status"] in ("live", "scheduled") else {}),
+        }
+        for record in records
+    )
     lines = records_to_lines(shown) if form == "jsonl" else records_to_csv(shown, ["status"] if history else [])
     while part := list(islice(lines, 1000)):
         click.echo("\n".join(part))
@@ -254,5 +263,21 @@ def _records(
 
 
 def _record(version: "Version") -> dict[str, Any]:
+    from memory_store.identity import identity_of
+
     edit = replace(version.edit)
-    return {"edit": to_record(edit), "full": edit_data(edit), "status": version.status}
+    return {
+        "edit": to_record(edit),
+        "full": edit_data(edit),
+        "status": version.status,
+        "identity": identity_of(edit),
+    }
+
+
+def _said(store: "EditStore", namespace: str) -> dict[str, dict[str, list[str]]]:
+    """Of each fact, by its identity, the questions allowed and denied for it."""
+    said: dict[str, dict[str, list[str]]] = {}
+    for correction in store.corrections(namespace):
+        if correction.kind in SAID:
+            said.setdefault(correction.identity, {}).setdefault(correction.kind, []).append(correction.text)
+    return said

@@ -149,3 +149,26 @@ def test_no_check_stores_the_fact_alone(scr: Run, facts: None) -> None:
     added = scr("add", "The capital of Italy is Turin.", "--id", "italy", "--no-check")
     assert "look-alikes" not in added.stderr
     assert data(scr("allow", "italy", "--json"))["corrections"] == []
+
+
+def test_what_was_said_travels_with_the_facts(scr: Run, facts: None, tmp_path: Path) -> None:
+    def exported(*options: str) -> list[dict[str, object]]:
+        return [{**json.loads(line), "recorded_at": ""} for line in scr("export", *options).stdout.splitlines()]
+
+    scr("allow", "france", ODD)
+    scr("deny", "france", "One?", "Two; three?")
+    france, peru = exported()
+    assert (france["allow"], france["deny"]) == ([ODD], ["One?", "Two; three?"]) and "allow" not in peru
+    (tmp_path / "facts.jsonl").write_text(scr("export").stdout, encoding="utf-8")
+    for _ in range(2):  # the second time nothing changes
+        done = scr("import", "facts.jsonl", "-s", "other.scr")
+        assert done.exit_code == 0, done.stderr
+        assert exported("-s", "other.scr") == [france, peru]
+    assert scr("log", "--verify", "-s", "other.scr").exit_code == 0
+    assert ODD not in scr("export", "--format", "csv").stdout
+
+
+def test_a_row_whose_questions_are_no_list_is_refused_by_its_line(scr: Run, facts: None) -> None:
+    row = json.dumps({"statement": "Acme sells anvils.", "allow": "Who sells anvils?"})
+    refused = scr("import", "-", input=f"{row}\n")
+    assert refused.exit_code == 2 and "line 1: allow must be a list of questions" in refused.stderr
