@@ -220,6 +220,7 @@ class EditedModel:
         facts: str | Edit | Sequence[str | Edit] | None = None,
         *,
         on_conflict: OnConflict = "keep-both",
+        check: bool = False,
         **fields: Any,
     ) -> Any:
         """Add facts: a sentence, an Edit, a list of either, or ``question=`` with ``answer=``.
@@ -227,7 +228,8 @@ class EditedModel:
         One call is one batch and one transaction. ``fields`` (``subject``, ``aliases``, ``source``, …) go to
         ``scr.facts.read_fact`` for sentences. ``on_conflict`` says what becomes of a fact that contradicts a live one
         in other words: ``keep-both`` stores it and names the other in ``contradicts``, ``supersede`` lets it take the
-        other's place, ``reject`` does not store it and gives a ``conflict``.
+        other's place, ``reject`` does not store it and gives a ``conflict``. ``check`` asks a single fact questions
+        that look like its own and stores what keeps it silent on them, as ``scr add`` does.
         """
         single = facts is None or isinstance(facts, str | Edit)
         if isinstance(facts, Edit) and fields:
@@ -240,7 +242,7 @@ class EditedModel:
             else read_fact(item, namespace=namespace, **fields).edit
             for item in items
         ]
-        results = self.editor.edit(edits, on_conflict=on_conflict)
+        results = self.editor.edit(edits, on_conflict=on_conflict, check=check)
         return results[0] if single else results
 
     def forget(self, edit_ids: str | Sequence[str]) -> None:

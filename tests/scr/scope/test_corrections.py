@@ -273,3 +273,13 @@ def _scores(candidates: Sequence[Candidate]) -> list[Any]:
 
 def _fields(edit: Edit) -> dict[str, Any]:
     return {name: getattr(edit, name) for name in Edit.__dataclass_fields__}
+
+
+def test_a_model_checks_a_fact_when_asked_to(edited: Any) -> None:
+    model = edited(scope="pair")
+    model.edit("The capital of France is Lyon.")
+    assert model.store.corrections() == []
+    result = model.edit("The capital of Peru is Cusco.", check=True)
+    said = model.store.corrections(edit_id=result.edit.edit_id)
+    assert said and {c.kind for c in said} <= {"deny", "threshold"}
+    assert model.decide(["The capital of Peru is"])[0].edit_ids == (result.edit.edit_id,)
