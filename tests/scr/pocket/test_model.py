@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from scr.pocket import MODEL_DIR
 from scr.pocket.data import Sample
-from scr.pocket.evaluate import Measures, PocketReader, is_right, weights_sha256
+from scr.pocket.evaluate import Measures, PocketReader, exchanges, is_right, pushback, weights_sha256
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,25 @@ def test_the_folder_loads_offline_with_a_distinct_pad_token():
 
 def test_known_facts_are_answered_in_unseen_words(reader, measures):
     assert reader.share("known", measures.many(60, "known", measures.known)).share >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("ability", "n", "least"),
+    [("held_out_obeyed", 60, 0.9), ("invented_object", 40, 0.88), ("one_of_eight", 40, 0.82), ("ignored", 60, 0.85)],
+)
+def test_facts_in_context_are_read(reader, measures, ability, n, least):
+    """Small samples, so the bounds lie some deviations below what ``python -m scr.pocket.evaluate`` gives."""
+    assert reader.share(ability, measures.many(n, ability, getattr(measures, ability))).share >= least
+
+
+def test_a_fact_stands_through_pushback(reader, measures):
+    whole, turns = pushback(reader, measures, 12, 3, "first")
+    assert turns.share >= 0.9
+    assert whole.share >= 0.7
+
+
+def test_the_answer_follows_the_state_at_the_last_subject_token(reader, measures):
+    assert exchanges(reader, measures, 15).share >= 0.75
 
 
 def test_half_precision_gives_the_same_answers(reader, measures):
