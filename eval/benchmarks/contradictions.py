@@ -6,7 +6,8 @@
 subject, prompt and target as given and once with the sentences as ``scr add`` reads them. *other relations*: pairs of
 facts about one subject from different rows, which do not contradict each other. *unrelated adds*: the edits of
 ``counterfact_edit_10000.jsonl`` stored in batches of 256; an alarm is false where the two facts are of different
-relations (``counterfact_relations.jsonl``), and otherwise the two do contradict each other.
+relations (``counterfact_relations.jsonl``), true where they are of one relation, and neither where that file does not
+know the relation of one of them. Only facts of one subject are ever compared, and few subjects have several there.
 """
 
 import argparse
@@ -58,6 +59,8 @@ class Adds:
     alarms: int
     false_alarms: int
     """Those whose alarms all name facts of another relation."""
+    unlabelled: int
+    """Those of no known relation, or whose alarms name only such and false ones."""
     seconds: float
     """Finding alone, without the keys that storing needs anyway."""
 
@@ -112,7 +115,7 @@ def unrelated_adds(
     if not edits:
         raise ConfigError("got no edits, wanted at least one")
     relations = {(edit.subject, edit.prompt): edit.relation for edit in edits}
-    compared = raised = false = 0
+    compared = raised = false = unlabelled = 0
     seconds = 0.0
     with EditStore.open(":memory:", encoder=encoder.fingerprint) as store:
         for batch, keys in _encoded([replace(edit, relation=None) for edit in edits], encoder):
@@ -123,11 +126,20 @@ def unrelated_adds(
             for edit, others in zip(batch, found, strict=True):
                 raised += bool(others)
                 label = relations[edit.subject, edit.prompt]
-                false += bool(others) and all(label != _label(other, relations) for other in others)
+                labels = {_label(other, relations) for other in others}
+                false += bool(others) and label is not None and not {label, None} & labels
+                unlabelled += bool(others) and (label is None or (None in labels and label not in labels))
                 if alarms is not None:
                     alarms += [(edit, other.edit) for other in others]
             put_settled(store, batch, keys, found, "keep-both")
-    return Adds(added=len(edits), compared=compared, alarms=raised, false_alarms=false, seconds=round(seconds, 1))
+    return Adds(
+        added=len(edits),
+        compared=compared,
+        alarms=raised,
+        false_alarms=false,
+        unlabelled=unlabelled,
+        seconds=round(seconds, 1),
+    )
 
 
 def _label(other: Other, relations: dict[tuple[str, str], str | None]) -> str | None:

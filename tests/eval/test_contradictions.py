@@ -25,7 +25,7 @@ class CapitalScope:
         ]
 
 
-def fact(prompt: str, target: str, relation: str, subject: str = "France") -> Edit:
+def fact(prompt: str, target: str, relation: str | None, subject: str = "France") -> Edit:
     return Edit(statement=f"{prompt} {target}.", subject=subject, prompt=prompt, target_new=target, relation=relation)
 
 
@@ -35,11 +35,16 @@ def test_only_an_alarm_about_another_relation_is_false() -> None:
         fact("France's capital city is", "Marseille", "P36"),  # true: the same relation
         fact("The capital of fashion in France is", "Nice", "P99"),  # false: another one
         fact("The capital of Spain is", "Vigo", "P36", "Spain"),
+        fact("Spain's capital is", "Leon", None, "Spain"),  # nobody knows
     ]
     alarms: list[tuple[Edit, Edit]] = []
     adds = unrelated_adds(edits, load_encoder("hash"), CapitalScope(), alarms=alarms)
-    assert (adds.added, adds.compared, adds.alarms, adds.false_alarms) == (4, 2, 2, 1)
-    assert adds.false_alarm_rate == 0.25 and [new.target_new for new, _ in alarms] == ["Marseille", "Nice", "Nice"]
+    assert (adds.added, adds.compared, adds.alarms, adds.false_alarms) == (5, 3, 3, 1)
+    assert (
+        adds.false_alarm_rate == 0.2
+        and adds.unlabelled == 1
+        and [new.target_new for new, _ in alarms] == ["Marseille", "Nice", "Nice", "Leon"]
+    )
 
 
 def test_rewordings_are_found_as_given_and_as_sentences_and_other_relations_counted_apart() -> None:
