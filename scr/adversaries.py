@@ -1,7 +1,8 @@
 """Which questions look like a fact's own and are not? Made from its prompt, to be asked before it is stored.
 
-Another name in the subject's place, a "not", another number, another relation of the same subject. A fact that would
-fire on one of them gets a threshold of its own, just above what it reached there: never above ``HIGHEST``, since other
+Another name in the subject's place, another number, another relation of the same subject; not a "not", which the scope
+decision does not see: every fact would fire on it, and denying that one text would help nobody. A fact that would fire
+on one of them gets a threshold of its own, just above what it reached there: never above ``HIGHEST``, since other
 wordings of its question reach less than its prompt does, nor above what its prompt reaches. A question that reaches
 more is denied by itself.
 """
@@ -21,13 +22,13 @@ from scr.scope.corrections import ALLOWED
 from scr.scope.overlay import Overlaid
 from scr.scope.thesaurus import RIVALS, exclude_each_other, same_meaning, stem
 
-Kind = Literal["another name", "negation", "another number", "another relation"]
+Kind = Literal["another name", "another number", "another relation"]
 MOST_OF_A_KIND = 3
 MARGIN = 1e-4
 """How far above the most probable of them the threshold is put."""
 HIGHEST = 0.8
-"""No threshold of an edit's own is set higher: on the development data 0.8 costs 1 of 187 wordings that fired, and what
-silences a "not" (0.99) two of three."""
+"""No threshold of an edit's own is set higher: on the development data, where it was chosen, 0.8 costs 1 of 187
+wordings that fired, and one that would silence a "not" (0.99) two of three."""
 
 _NAMES = (
     "Norway", "Lisbon", "Rotterdam", "Ann Keller", "Tomas Vega", "Lake Verne", "Acorn Ltd", "Harbour Bank",
@@ -35,9 +36,6 @@ _NAMES = (
     "Saint Olaf Bridge", "University of Tarn", "Castle of the Winds",
 )  # fmt: skip
 """Stand in where the memory holds no other name of the same form; nothing is said of them."""
-_AFTER = re.compile(
-    r"\b(is|are|was|were|has|have|had|does|do|did|can|could|will|would|should|must|may)\b", re.IGNORECASE
-)
 _NUMBER = re.compile(r"\d+")
 
 
@@ -60,8 +58,6 @@ def adversaries(edit: Edit, names: Sequence[str] = ()) -> list[Adversary]:
         return []
     before, after = edit.prompt[:at], edit.prompt[at + len(edit.subject) :]
     made = [Adversary(f"{before}{name}{after}", "another name") for name in _other_names(edit, names)]
-    if not re.search(r"\b(not|never|no)\b|n't\b", before + after):
-        made += [Adversary(text, "negation") for text in _negated(before, edit.subject, after)]
     made += [Adversary(text, "another number") for text in _renumbered(before, edit.subject, after)]
     made += [Adversary(text, "another relation") for text in _other_relations(before, edit.subject, after, edit)]
     unique = {fold(one.query): one for one in reversed(made) if fold(one.query) != fold(edit.prompt)}
@@ -112,15 +108,6 @@ def _other_names(edit: Edit, names: Sequence[str]) -> list[str]:
 def _form(name: str) -> tuple[int, bool, bool]:
     """How many words (three and more alike), whether it begins with a capital, whether it holds a number."""
     return min(len(name.split()), 3), name[:1].isupper(), bool(_NUMBER.search(name))
-
-
-def _negated(before: str, subject: str, after: str) -> list[str]:
-    for part, build in ((after, lambda new: before + subject + new), (before, lambda new: new + subject + after)):
-        matches = list(_AFTER.finditer(part))
-        if matches:
-            last = matches[-1] if part is after else matches[0]
-            return [build(f"{part[: last.end()]} not{part[last.end() :]}")]
-    return []
 
 
 def _renumbered(before: str, subject: str, after: str) -> list[str]:

@@ -139,7 +139,10 @@ def test_every_tracked_data_file_of_a_package_is_shipped() -> None:
 
 def test_the_console_script_and_the_eval_commands_are_entry_points() -> None:
     assert PROJECT["scripts"] == {"scr": "scr.cli:main"}
-    assert PROJECT["entry-points"]["scr.commands"] == {"eval": "eval.cli:eval_group"}
+    assert PROJECT["entry-points"]["scr.commands"] == {
+        "eval": "eval.cli:eval_group",
+        "certify": "eval.commands:certify",
+    }
 
 
 def test_the_licence_is_apache_2() -> None:

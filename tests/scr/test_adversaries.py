@@ -65,7 +65,7 @@ def test_each_kind_of_look_alike_is_made_from_the_prompt() -> None:
     for one in adversaries(edit, ["Soyuz 7", "Apollo Theatre", "Peru"]):
         of_kind.setdefault(one.kind, []).append(one.query)
     assert of_kind["another name"][0] == "Soyuz 7 was launched by the captain in"
-    assert of_kind["negation"] == ["Apollo 11 was not launched by the captain in"]
+    assert not any(" not " in one.query for one in adversaries(edit))
     assert of_kind["another number"] == ["Apollo 12 was launched by the captain in"]
     assert "Apollo 11 was launched by the coach in" in of_kind["another relation"]
 
@@ -103,13 +103,13 @@ def test_a_look_alike_that_fires_raises_the_edits_own_threshold_just_above(
 def test_one_that_only_a_high_threshold_would_silence_is_denied_by_itself(
     made: Callable[[dict[str, float]], RetrievalEditor],
 ) -> None:
-    editor = made({"The capital of France is not": HIGHEST + 0.1, "The currency of France is": 0.7})
+    editor = made({"The mayor of France is": HIGHEST + 0.1, "The currency of France is": 0.7})
     editor.edit([FRANCE], check=True)
     assert said(editor) == [
-        ("deny", "The capital of France is not", None),
+        ("deny", "The mayor of France is", None),
         ("threshold", "pair", pytest.approx(0.7 + MARGIN)),
     ]
-    assert [d.edit_ids for d in editor.decide(["The capital of France is not", FRANCE.prompt])] == [(), ("fr",)]
+    assert [d.edit_ids for d in editor.decide(["The mayor of France is", FRANCE.prompt])] == [(), ("fr",)]
 
 
 def test_the_threshold_never_exceeds_what_the_prompt_itself_reaches(

@@ -134,11 +134,16 @@ def test_an_empty_memory_passes_and_says_that_it_is_empty(scr: Run) -> None:
     assert (result.exit_code, result.stdout) == (0, "") and "no facts yet" in result.stderr
 
 
-def test_adding_a_fact_says_what_keeps_it_silent_on_look_alikes_and_undo_takes_all_back(scr: Run, facts: None) -> None:
+def test_adding_a_fact_says_what_keeps_it_silent_on_look_alikes_and_undo_takes_all_back(
+    scr: Run, facts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCR_STORE", "rooms.scr")
+    monkeypatch.setenv("SCR_ENCODER", "all-MiniLM-L6-v2")
+    scr("add", "The capital of Peru is Cusco.", "--no-check")
     head = scr("ls").stdout
-    added = scr("add", "The capital of Italy is Turin.", "--id", "italy")
+    added = scr("add", "Room 12 is on the second floor.", "--id", "room")
     assert added.exit_code == 0 and "look-alikes: " in added.stderr and len(added.stderr.splitlines()) == 1
-    said = data(scr("allow", "italy", "--json"))["corrections"]
+    said = data(scr("allow", "room", "--json"))["corrections"]
     assert said and all(one["kind"] in ("deny", "threshold") for one in said)  # type: ignore[attr-defined]
     assert scr("test").exit_code == 0
     scr("undo")
@@ -146,9 +151,9 @@ def test_adding_a_fact_says_what_keeps_it_silent_on_look_alikes_and_undo_takes_a
 
 
 def test_no_check_stores_the_fact_alone(scr: Run, facts: None) -> None:
-    added = scr("add", "The capital of Italy is Turin.", "--id", "italy", "--no-check")
+    added = scr("add", "Room 12 is on the second floor.", "--id", "room", "--no-check")
     assert "look-alikes" not in added.stderr
-    assert data(scr("allow", "italy", "--json"))["corrections"] == []
+    assert data(scr("allow", "room", "--json"))["corrections"] == []
 
 
 def test_what_was_said_travels_with_the_facts(scr: Run, facts: None, tmp_path: Path) -> None:
