@@ -14,7 +14,7 @@ from typing import Any, Literal
 from memory_store.batch import Batch
 from memory_store.identity import identity_of, normal
 from memory_store.sqlite import Database, Row
-from memory_store.versions import KNOWN_NOW, VALID, Stored
+from memory_store.versions import Stored
 
 CorrectionKind = Literal["allow", "deny", "threshold", "calibrate"]
 KINDS: tuple[CorrectionKind, ...] = ("allow", "deny", "threshold", "calibrate")
@@ -120,8 +120,12 @@ def numbered(db: Database, numbers: Sequence[int]) -> list[Correction]:
     return [_read(row) for row in sorted(db.rows_in(f"SELECT {_COLUMNS} {_FROM} WHERE c.id IN (?)", list(numbers)))]
 
 
-def allowed(db: Database, namespace: str, texts: Sequence[str], moment: str) -> list[list[str]]:
-    """Return for each text the edit_ids, valid at a moment, that it or one much like it is allowed to fire."""
+def allowed(db: Database, namespace: str, texts: Sequence[str], counts: str, values: Sequence[Any]) -> list[list[str]]:
+    """Return for each text the edit_ids that it or one much like it is allowed to fire.
+
+    Args:
+        counts, values: which windows w count.
+    """
     rows = db.rows(
         "SELECT about, identity FROM corrections WHERE standing AND namespace = ? AND kind = 'allow' ORDER BY id",
         (namespace,),
@@ -132,9 +136,9 @@ def allowed(db: Database, namespace: str, texts: Sequence[str], moment: str) -> 
     ids: dict[str, list[str]] = {}
     for identity, edit_id in db.rows_in(
         "SELECT e.identity, e.edit_id FROM edits e JOIN windows w ON w.edit = e.row"
-        f" WHERE e.namespace = ? AND {KNOWN_NOW} AND {VALID} AND e.identity IN (?)",
+        f" WHERE e.namespace = ? AND {counts} AND e.identity IN (?)",
         list({identity for found in near for identity in found}),
-        (namespace, moment, moment),
+        (namespace, *values),
     ):
         ids.setdefault(identity, []).append(edit_id)
     return [[edit_id for identity in found for edit_id in ids.get(identity, [])] for found in near]

@@ -499,11 +499,11 @@ class EditStore:
             if include_closed:
                 every = self._versions.where("namespace = ?", namespace)
                 return [self._versions.shown(stored, now) for stored in every]
-            known, known_values, moment = self._known(as_of, known_at, now)
+            counts, values = self._seen(as_of, known_at)
             rows = self._db.rows(
                 f"SELECT {EDIT_COLUMNS}, w.valid_from, w.valid_until FROM edits e JOIN windows w ON w.edit = e.row"
-                f" WHERE e.namespace = ? AND {known} AND {VALID} ORDER BY e.row",
-                (namespace, *known_values, moment, moment),
+                f" WHERE e.namespace = ? AND {counts} ORDER BY e.row",
+                (namespace, *values),
             )
             return [as_edit(row, row[-2:]) for row in rows]
 
@@ -541,14 +541,20 @@ class EditStore:
             every = self._versions.where("namespace = ?", namespace)
             return [Version(self._versions.shown(one, now), self._versions.status(one, now)) for one in every]
 
-    def holds(self, namespace: str = DEFAULT_NAMESPACE, *, as_of: str | datetime | None = None) -> bool:
-        """Whether any edit is valid there; fast, however many there are."""
+    def holds(
+        self,
+        namespace: str = DEFAULT_NAMESPACE,
+        *,
+        as_of: str | datetime | None = None,
+        known_at: str | datetime | None = None,
+    ) -> bool:
+        """Whether any edit is valid there (times as in ``edits``); fast, however many there are."""
         with self._db.snapshot():
-            moment = self._now() if as_of is None else instant(as_of, "as_of")
+            counts, values = self._seen(as_of, known_at)
             found = self._db.value(
                 "SELECT 1 FROM edits e CROSS JOIN windows w ON w.edit = e.row"
-                f" WHERE e.namespace = ? AND {KNOWN_NOW} AND {VALID} LIMIT 1",
-                (namespace, moment, moment),
+                f" WHERE e.namespace = ? AND {counts} LIMIT 1",
+                (namespace, *values),
             )
             return found is not None
 
@@ -560,6 +566,7 @@ class EditStore:
         namespace: str = DEFAULT_NAMESPACE,
         kind: str = "statement",
         as_of: str | datetime | None = None,
+        known_at: str | datetime | None = None,
     ) -> list[list[Hit]]:
         """Return for each query its ``k`` nearest valid edits, fewer only where fewer exist; ties in stored order.
 
@@ -567,6 +574,7 @@ class EditStore:
 
         Args:
             queries: unit rows, shape (n, d_key).
+            as_of, known_at: as in ``edits``; with either, all keys of the namespace are compared.
         """
         import numpy as np
 
@@ -577,11 +585,10 @@ class EditStore:
             queries = checked_keys(np.atleast_2d(queries), len(np.atleast_2d(queries)), d_key, "queries")
             if d_key is None:
                 return [[] for _ in queries]
-            now = self._now()
-            if as_of is None:
-                found = self._live_index(namespace, validated_kind(kind), d_key).search(queries, k, now)
+            if as_of is None and known_at is None:
+                found = self._live_index(namespace, validated_kind(kind), d_key).search(queries, k, self._now())
             else:
-                found = self._search_as_of(queries, k, namespace, kind, instant(as_of, "as_of"))
+                found = self._search_past(queries, k, namespace, kind, *self._seen(as_of, known_at))
             wanted = list({row for hits in found for row, _ in hits})
             names: dict[int, str] = dict(self._db.rows_in("SELECT row, edit_id FROM edits WHERE row IN (?)", wanted))
         return [[Hit(names[row], score) for row, score in hits] for hits in found]
@@ -595,16 +602,16 @@ class EditStore:
             self._indexes[namespace, kind] = live
         return live
 
-    def _search_as_of(
-        self, queries: "Keys", k: int, namespace: str, kind: str, moment: str
+    def _search_past(
+        self, queries: "Keys", k: int, namespace: str, kind: str, counts: str, values: Sequence[Any]
     ) -> list[list[tuple[int, float]]]:
         from memory_store.index import ExactIndex
         from memory_store.live_index import keys_from
 
         rows = self._db.rows(
             "SELECT e.row, v.data FROM edits e JOIN windows w ON w.edit = e.row JOIN vectors v ON v.edit = e.row"
-            f" WHERE e.namespace = ? AND v.kind = ? AND {KNOWN_NOW} AND {VALID}",
-            (namespace, kind, moment, moment),
+            f" WHERE e.namespace = ? AND v.kind = ? AND {counts}",
+            (namespace, kind, *values),
         )
         index = ExactIndex(queries.shape[1])
         index.add([row for row, _ in rows], keys_from([data for _, data in rows], queries.shape[1]))
@@ -652,6 +659,7 @@ class EditStore:
         *,
         namespace: str = DEFAULT_NAMESPACE,
         as_of: str | datetime | None = None,
+        known_at: str | datetime | None = None,
         limit: int = 16,
     ) -> list[list[str]]:
         """Return for each text the edit_ids whose subject or alias occurs in it as whole words, longest name first.
@@ -659,16 +667,16 @@ class EditStore:
         Case, accents, punctuation and a possessive 's do not count.
         """
         with self._db.snapshot():
-            moment = self._now() if as_of is None else instant(as_of, "as_of")
+            counts, values = self._seen(as_of, known_at)
             longest = self._db.value("SELECT max(words) FROM names WHERE namespace = ?", (namespace,)) or 0
             found = []
             for text in texts:
                 rows = self._db.rows_in(
                     "SELECT n.words, length(n.name), e.row, e.edit_id FROM names n JOIN edits e ON e.row = n.edit"
-                    f" JOIN windows w ON w.edit = n.edit WHERE n.namespace = ? AND {KNOWN_NOW} AND {VALID}"
+                    f" JOIN windows w ON w.edit = n.edit WHERE n.namespace = ? AND {counts}"
                     " AND n.name IN (?)",
                     spans_of(text, min(longest, LONGEST_MENTION)),
-                    (namespace, moment, moment),
+                    (namespace, *values),
                 )
                 rows.sort(key=lambda row: (-row[0], -row[1], row[2]))
                 found.append(list(dict.fromkeys(row[3] for row in rows))[:limit])
@@ -706,11 +714,14 @@ class EditStore:
         *,
         namespace: str = DEFAULT_NAMESPACE,
         as_of: str | datetime | None = None,
+        known_at: str | datetime | None = None,
     ) -> list[list[str]]:
-        """Return for each text the edit_ids of facts allowed for it, or for a text of nearly the same words."""
+        """Return for each text the edit_ids of facts allowed for it, or for a text of nearly the same words.
+
+        Which facts are valid goes by the times, as in ``edits``; what is allowed stands as it does now.
+        """
         with self._db.snapshot():
-            moment = self._now() if as_of is None else instant(as_of, "as_of")
-            return allowed(self._db, namespace, texts, moment)
+            return allowed(self._db, namespace, texts, *self._seen(as_of, known_at))
 
     def namespaces(self) -> list[str]:
         """Return the namespaces that hold or held an edit."""
@@ -827,16 +838,16 @@ class EditStore:
         """The present, never before the last event: what was just written is visible."""
         return max(instant(self._clock()), self._log.last()[1])
 
-    def _known(
-        self, as_of: str | datetime | None, known_at: str | datetime | None, now: str
-    ) -> tuple[str, list[int], str]:
-        """Return a condition on windows w, its values, and the moment of validity."""
+    def _seen(self, as_of: str | datetime | None, known_at: str | datetime | None) -> tuple[str, list[Any]]:
+        """Return the condition under which a window w counts, and its values."""
         moment = None if as_of is None else instant(as_of, "as_of")
         if known_at is None:
-            return KNOWN_NOW, [], moment or now
+            moment = moment or self._now()
+            return f"{KNOWN_NOW} AND {VALID}", [moment, moment]
         recorded = instant(known_at, "known_at")
-        seq = self._log.seq_at(recorded)
-        return "w.known_from <= ? AND (w.known_until IS NULL OR w.known_until > ?)", [seq, seq], moment or recorded
+        seq, moment = self._log.seq_at(recorded), moment or recorded
+        known = "w.known_from <= ? AND (w.known_until IS NULL OR w.known_until > ?)"
+        return f"{known} AND {VALID}", [seq, seq, moment, moment]
 
     def _meta(self, name: str) -> str | None:
         value: str | None = self._db.value("SELECT value FROM meta WHERE name = ?", (name,))

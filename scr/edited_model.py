@@ -67,6 +67,7 @@ class _View:
     enabled: bool = True
     namespace: str | None = None
     as_of: str | None = None
+    known_at: str | None = None
 
 
 _EVERYTHING = _View()
@@ -276,6 +277,10 @@ class EditedModel:
         """Inside, the edits valid at ``instant`` (ISO 8601) govern."""
         return self._seeing(as_of=instant)
 
+    def known_at(self, instant: str) -> contextlib.AbstractContextManager[None]:
+        """Inside: what the memory held at ``instant``, valid then or ``as_of``."""
+        return self._seeing(known_at=instant)
+
     def namespace(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Inside, the edits of namespace ``name`` govern, and no others.
 
@@ -302,16 +307,26 @@ class EditedModel:
         view = self._view.get()
         if not view.enabled:
             return [Decision() for _ in queries]
-        return self.editor.decide(queries, namespace=self._namespace(), as_of=view.as_of)
+        return self.editor.decide(queries, namespace=self._namespace(), as_of=view.as_of, known_at=view.known_at)
 
     def rewrite(
-        self, messages: Sequence[Message], *, namespace: str | None = None, as_of: str | None = None
+        self,
+        messages: Sequence[Message],
+        *,
+        namespace: str | None = None,
+        as_of: str | None = None,
+        known_at: str | None = None,
     ) -> Rewrite:
         """The same decision for a model that runs elsewhere; see ``RetrievalEditor.rewrite``."""
         view = self._view.get()
         if not view.enabled:
             return Rewrite(messages, "base")
-        return self.editor.rewrite(messages, namespace=namespace or self._namespace(), as_of=as_of or view.as_of)
+        return self.editor.rewrite(
+            messages,
+            namespace=namespace or self._namespace(),
+            as_of=as_of or view.as_of,
+            known_at=known_at or view.known_at,
+        )
 
     # --- answering ---------------------------------------------------------------------------------------------
 

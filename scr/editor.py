@@ -172,21 +172,27 @@ class RetrievalEditor:
         *,
         namespace: str | None = None,
         as_of: str | None = None,
+        known_at: str | None = None,
         overlay: Overlaid | None = None,
     ) -> list[Decision]:
         """Which edits govern each query; ``decision.failed`` says why where none could be made (out of scope).
 
         Args:
+            as_of: with the edits valid at that time.
+            known_at: with what the memory held at that time, and valid then or ``as_of``.
             overlay: decide as if some more edits were stored.
         """
-        if overlay is None and not self.store.holds(namespace or self.namespace, as_of=as_of):
+        space = namespace or self.namespace
+        if overlay is None and not self.store.holds(space, as_of=as_of, known_at=known_at):
             return [Decision() for _ in queries]
         # A lone surrogate is no text that an encoder could read.
         readable = [query.encode("utf-8", "replace").decode() for query in queries]
         try:
-            memory, space = overlay or self.store, namespace or self.namespace
-            candidates = recall(memory, self.encoder, readable, namespace=space, as_of=as_of)
-            candidates = with_corrections(memory, self.encoder, readable, candidates, namespace=space, as_of=as_of)
+            memory = overlay or self.store
+            candidates = recall(memory, self.encoder, readable, namespace=space, as_of=as_of, known_at=known_at)
+            candidates = with_corrections(
+                memory, self.encoder, readable, candidates, namespace=space, as_of=as_of, known_at=known_at
+            )
         except ScrError:
             raise  # a store or setting that is wrong is said aloud
         except Exception as error:  # an encoder that fails must not take the answer down with it
@@ -195,7 +201,12 @@ class RetrievalEditor:
         return self.scope.decide(readable, candidates)
 
     def rewrite(
-        self, messages: Sequence[Message], *, namespace: str | None = None, as_of: str | None = None
+        self,
+        messages: Sequence[Message],
+        *,
+        namespace: str | None = None,
+        as_of: str | None = None,
+        known_at: str | None = None,
     ) -> Rewrite:
         """The same decision for a model that runs elsewhere: facts enter the user turns they govern as quoted data.
 
@@ -210,7 +221,8 @@ class RetrievalEditor:
         if not query.strip():
             return Rewrite(messages, "base", (), {"query": query})
         started = time.perf_counter()
-        decisions = without_said(self.decide([text for _, text in turns], namespace=namespace, as_of=as_of))
+        asked = [text for _, text in turns]
+        decisions = without_said(self.decide(asked, namespace=namespace, as_of=as_of, known_at=known_at))
         decision = together(decisions)
         trace = {
             "query": query,

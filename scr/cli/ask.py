@@ -28,6 +28,7 @@ NO_FACT_FIRED = 10
         scr ask --why "What is the capital of France?"
         scr ask --no-edits "What is the capital of France?"
         scr ask --as-of 2026-01-01 --json "What is the capital of France?"
+        scr ask --known-at 2100-01-01 "What is the capital of France?"
         printf 'What is the capital of France?' | scr ask -
     """,
 )
@@ -35,6 +36,7 @@ NO_FACT_FIRED = 10
 @click.option("--why", is_flag=True, help="Also say, on stderr, which facts decided, and the near misses.")
 @click.option("--no-edits", is_flag=True, help="What the model says by itself.")
 @click.option("--as-of", metavar="TIME", help="With the facts valid at that time, such as 2026-01-01.")
+@click.option("--known-at", metavar="TIME", help="With the facts that were stored at that time.")
 @click.option("--stream/--no-stream", default=None, help="Print words as they come (where a person watches).")
 @click.option("--exit-code", is_flag=True, help=f"End with {NO_FACT_FIRED} when no fact fired.")
 @click.option("--scope", type=click.Choice(["pair", "cosine", "llm"]), help="Who decides whether a fact governs.")
@@ -46,6 +48,7 @@ def ask(
     why: bool,
     no_edits: bool,
     as_of: str | None,
+    known_at: str | None,
     stream: bool | None,
     exit_code: bool,
     scope: str | None,
@@ -55,6 +58,8 @@ def ask(
     text = read_question(question)
     if as_of is not None:
         as_of = checked_time(as_of)
+    if known_at is not None:
+        known_at = checked_time(known_at, "--known-at")
     started = time.perf_counter()
     model = open_model(session, near_misses=NEAR_MISSES, scope=scope)
     load_ms = (time.perf_counter() - started) * 1e3
@@ -64,6 +69,8 @@ def ask(
             views.enter_context(model.edits_disabled())
         if as_of is not None:
             views.enter_context(model.as_of(as_of))
+        if known_at is not None:
+            views.enter_context(model.known_at(known_at))
         if watched and not session.json:
             answer = say_as_it_comes(model, [{"role": "user", "content": text}], max_new_tokens)
         else:
@@ -77,6 +84,7 @@ def ask(
                     "model": model.name,
                     "namespace": session.settings.namespace,
                     "as_of": as_of,
+                    "known_at": known_at,
                 },
                 lambda: paragraphs(answer.text),
             )
@@ -107,7 +115,7 @@ def say_as_it_comes(model: "EditedModel", messages: list[dict[str, str]], max_ne
     return stream.answer
 
 
-def checked_time(text: str) -> str:
+def checked_time(text: str, name: str = "--as-of") -> str:
     """Refuse what is no time before a model is loaded.
 
     Raises:
@@ -115,7 +123,7 @@ def checked_time(text: str) -> str:
     """
     from memory_store.timeline import instant
 
-    return instant(text, "--as-of")
+    return instant(text, name)
 
 
 def answer_data(answer: "Answer") -> dict[str, Any]:

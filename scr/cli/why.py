@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -47,6 +48,7 @@ class Diagnosis:
 @click.argument("question", required=False)
 @click.option("--expect", metavar="TEXT", help="The answer you wanted.")
 @click.option("--as-of", metavar="TIME", help="With the facts valid at that time, such as 2026-01-01.")
+@click.option("--known-at", metavar="TIME", help="With the facts that were stored at that time.")
 @click.option("--scope", type=click.Choice(["pair", "cosine", "llm"]), help="Who decides whether a fact governs.")
 @click.option("--max-new-tokens", type=click.IntRange(1, 8192), default=64, show_default=True, metavar="N")
 @pass_session
@@ -55,6 +57,7 @@ def why(
     question: str | None,
     expect: str | None,
     as_of: str | None,
+    known_at: str | None,
     scope: str | None,
     max_new_tokens: int,
 ) -> None:
@@ -64,11 +67,17 @@ def why(
         checked(expect, "--expect", empty="--expect is empty; give the answer you wanted, or leave it out")
     if as_of is not None:
         as_of = checked_time(as_of)
+    if known_at is not None:
+        known_at = checked_time(known_at, "--known-at")
     model = open_model(session, near_misses=MOST_CANDIDATES, scope=scope)
-    with model.as_of(as_of) if as_of is not None else model.namespace(session.settings.namespace):
+    with ExitStack() as views:
+        if as_of is not None:
+            views.enter_context(model.as_of(as_of))
+        if known_at is not None:
+            views.enter_context(model.known_at(known_at))
         (decision,) = model.decide([text])
         answer = model.ask(text, max_new_tokens=max_new_tokens)
-        stored = model.editor.store.edits(session.settings.namespace, as_of=as_of)
+        stored = model.editor.store.edits(session.settings.namespace, as_of=as_of, known_at=known_at)
     calibrated = _calibrated(model.editor.store, session.settings.namespace, model.editor.scope.name)
     with model.edits_disabled():
         alone = model.ask(text, max_new_tokens=max_new_tokens).text

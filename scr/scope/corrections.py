@@ -53,11 +53,13 @@ def with_corrections(
     *,
     namespace: str,
     as_of: str | datetime | None = None,
+    known_at: str | datetime | None = None,
 ) -> list[list[Candidate]]:
     """Return what recall found, each with what was said about it, and after it the edits allowed for a query."""
     found = [list(of_query) for of_query in candidates]
     missed = []
-    for of_query, ids in zip(found, memory.allowed(queries, namespace=namespace, as_of=as_of), strict=True):
+    allowed = memory.allowed(queries, namespace=namespace, as_of=as_of, known_at=known_at)
+    for of_query, ids in zip(found, allowed, strict=True):
         known = {candidate.edit.edit_id for candidate in of_query}
         missed.append([edit_id for edit_id in ids if edit_id not in known])
     if rows := [row for row, ids in enumerate(missed) if ids]:

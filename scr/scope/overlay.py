@@ -37,9 +37,14 @@ class Overlaid:
         self._replaced = frozenset(replaced) | self._edits.keys()
 
     def mentioned(
-        self, texts: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE, as_of: str | datetime | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        as_of: str | datetime | None = None,
+        known_at: str | datetime | None = None,
     ) -> list[list[str]]:
-        below = self._store.mentioned(texts, namespace=namespace, as_of=as_of)
+        below = self._store.mentioned(texts, namespace=namespace, as_of=as_of, known_at=known_at)
         names = {edit_id: set(names_of(edit)) for edit_id, edit in self._edits.items()}
         return [
             [edit_id for edit_id, own in names.items() if own.intersection(spans_of(text, LONGEST_MENTION))]
@@ -48,9 +53,14 @@ class Overlaid:
         ]
 
     def allowed(
-        self, texts: Sequence[str], *, namespace: str = DEFAULT_NAMESPACE, as_of: str | datetime | None = None
+        self,
+        texts: Sequence[str],
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        as_of: str | datetime | None = None,
+        known_at: str | datetime | None = None,
     ) -> list[list[str]]:
-        below = self._store.allowed(texts, namespace=namespace, as_of=as_of)
+        below = self._store.allowed(texts, namespace=namespace, as_of=as_of, known_at=known_at)
         said = self.corrections_of(list(self._edits), namespace=namespace)
         about = {edit_id: [c.about for c in said[edit_id] if c.kind == "allow"] for edit_id in said}
         return [
@@ -67,8 +77,11 @@ class Overlaid:
         namespace: str = DEFAULT_NAMESPACE,
         kind: str = "statement",
         as_of: str | datetime | None = None,
+        known_at: str | datetime | None = None,
     ) -> list[list[Hit]]:
-        below = self._store.nearest(queries, k + len(self._replaced), namespace=namespace, kind=kind, as_of=as_of)
+        below = self._store.nearest(
+            queries, k + len(self._replaced), namespace=namespace, kind=kind, as_of=as_of, known_at=known_at
+        )
         found = []
         for scores, hits in zip(queries @ self._keys[kind].T, below, strict=True):
             own = [Hit(edit_id, float(score)) for edit_id, score in zip(self._edits, scores, strict=True)]

@@ -26,6 +26,7 @@ def recall(
     *,
     namespace: str = DEFAULT_NAMESPACE,
     as_of: str | datetime | None = None,
+    known_at: str | datetime | None = None,
     k: int = DEFAULT_K,
 ) -> list[list[Candidate]]:
     """Return each query's candidates, nearest first.
@@ -39,11 +40,10 @@ def recall(
     if not texts:
         return [[] for _ in queries]
     keys = encoder.encode(texts)
-    found: list[dict[str, None]] = [
-        dict.fromkeys(ids) for ids in store.mentioned(texts, namespace=namespace, as_of=as_of)
-    ]
+    named = store.mentioned(texts, namespace=namespace, as_of=as_of, known_at=known_at)
+    found: list[dict[str, None]] = [dict.fromkeys(ids) for ids in named]
     for kind in KINDS:
-        hits_of = store.nearest(keys, k + _TIES, namespace=namespace, kind=kind, as_of=as_of)
+        hits_of = store.nearest(keys, k + _TIES, namespace=namespace, kind=kind, as_of=as_of, known_at=known_at)
         for row, hits in enumerate(hits_of):
             for hit in hits:
                 if hit.score >= hits[min(k, len(hits)) - 1].score:

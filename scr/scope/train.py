@@ -276,7 +276,9 @@ class BulkMemory:
                 self._named[name].append(e.edit_id)
         self._longest = max((len(name.split()) for name in self._named), default=0)
 
-    def nearest(self, queries: Keys, k: int, *, namespace: str, kind: str, as_of: object = None) -> list[list[Hit]]:
+    def nearest(
+        self, queries: Keys, k: int, *, namespace: str, kind: str, as_of: object = None, known_at: object = None
+    ) -> list[list[Hit]]:
         scores = queries @ self._keys[kind].T
         k = min(k, len(self._ids))
         top = np.argpartition(-scores, k - 1, axis=1)[:, :k]
@@ -296,7 +298,13 @@ class BulkMemory:
         ]
 
     def mentioned(
-        self, texts: Sequence[str], *, namespace: str, as_of: object = None, limit: int = 16
+        self,
+        texts: Sequence[str],
+        *,
+        namespace: str,
+        as_of: object = None,
+        known_at: object = None,
+        limit: int = 16,
     ) -> list[list[str]]:
         longest = min(self._longest, LONGEST_MENTION)
         return [

@@ -377,6 +377,11 @@ def check(model, store, data):
         assert len(store.nearest(query, 1, namespace=space)[0]) == min(1, len(now))
         past = store.nearest(query, 99, namespace=space, as_of=day(then))
         assert {hit.edit_id for hit in past[0]} == set(model.valid(space, then))
+        times = {"as_of": day(then), "known_at": day(known)}
+        expected = set(model.valid(space, then, known))
+        assert {hit.edit_id for hit in store.nearest(query, 99, namespace=space, **times)[0]} == expected
+        assert set(store.mentioned(["x y"], namespace=space, **times)[0]) == expected
+        assert store.holds(space, **times) == bool(expected)
         assert {i for i in store.mentioned(["x y"], namespace=space)[0]} == set(now)
     assert len(store) == sum(len(model.valid(space, model.today)) for space in SPACES)
 

@@ -411,6 +411,18 @@ def test_as_of_asks_the_memory_of_another_day(edited: Make) -> None:
         assert m.ask(IN, max_new_tokens=1).route == "context"
 
 
+def test_known_at_asks_the_memory_as_it_stood(edited: Make, france: Edit) -> None:
+    m = edited("llama")
+    m.edit(france)
+    then = m.editor.store.log(limit=1)[0].time
+    m.forget(m.editor.store.edits()[0].edit_id)
+    assert m.ask(IN, max_new_tokens=1).route == "base"
+    with m.known_at(then):
+        assert m.ask(IN, max_new_tokens=1).route == "context"
+        assert m.rewrite([{"role": "user", "content": IN}]).route == "context"
+    assert m.rewrite([{"role": "user", "content": IN}], known_at="2001-01-01").route == "base"
+
+
 def test_a_view_belongs_to_its_thread(edited: Make, france: Edit) -> None:
     m = edited("llama")
     m.edit(france)

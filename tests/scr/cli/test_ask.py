@@ -132,6 +132,19 @@ def test_a_question_about_the_past_uses_the_facts_of_then(ask: Run, scr: Run) ->
     assert then["as_of"].startswith("2021-05-05")
 
 
+def test_a_question_may_be_asked_of_what_was_stored_at_a_time(ask: Run, scr: Run) -> None:
+    scr("add", "-q", "Who leads Acme?", "-a", "Ada", "--id", "ada")
+    between = json.loads(scr("log", "--json").stdout)["events"][0]["time"]
+    scr("add", "-q", "Who leads Acme?", "-a", "Bob", "--id", "bob")
+    for time, ids in ((between, ["ada"]), ("2100-01-01", ["bob"]), ("2001-01-01", [])):
+        told = json.loads(ask("ask", "Who leads Acme?", "--json", "--known-at", time).stdout)
+        assert [edit["edit_id"] for edit in told["edits"]] == ids
+    why = json.loads(ask("why", "Who leads Acme?", "--json", "--known-at", between).stdout)
+    assert [one["edit_id"] for one in why["candidates"] if one["fired"]] == ["ada"]
+    refused = ask("ask", "Who leads Acme?", "--known-at", "someday")
+    assert refused.exit_code == 2 and "--known-at" in refused.stderr
+
+
 def test_asking_leaves_no_store_behind(scr: Run, tiny_model: str, tmp_path: Path) -> None:
     result = scr("ask", OTHER, "-m", tiny_model, "--scope", "cosine")
     assert result.exit_code == 0 and "no facts yet" in result.stderr

@@ -9,6 +9,7 @@ import pytest
 from memory_store.corrections import Said
 from memory_store.edit import Edit
 from memory_store.store import EditStore
+from scr.edited_model import EditedModel
 from scr.editor import RetrievalEditor, keys_of
 from scr.encoder import HashEncoder
 from scr.protocols import Candidate, Decision, Judged, Keys
@@ -275,11 +276,11 @@ def _fields(edit: Edit) -> dict[str, Any]:
     return {name: getattr(edit, name) for name in Edit.__dataclass_fields__}
 
 
-def test_a_model_checks_a_fact_when_asked_to(edited: Any) -> None:
-    model = edited(scope="pair")
+def test_a_model_checks_a_fact_when_asked_to(tiny_folder: Any) -> None:
+    model = EditedModel.from_pretrained(tiny_folder("llama"))
     model.edit("The capital of France is Lyon.")
     assert model.store.corrections() == []
-    result = model.edit("The capital of Peru is Cusco.", check=True)
+    result = model.edit("Room 12 is on the second floor.", check=True)
     said = model.store.corrections(edit_id=result.edit.edit_id)
     assert said and {c.kind for c in said} <= {"deny", "threshold"}
-    assert model.decide(["The capital of Peru is"])[0].edit_ids == (result.edit.edit_id,)
+    assert model.decide([result.edit.prompt])[0].edit_ids == (result.edit.edit_id,)
