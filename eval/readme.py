@@ -81,14 +81,23 @@ def commands() -> str:
     return "\n".join(["| | command | |", "|---|---|---|", *rows]) + "\n"
 
 
+_EDITORS = (
+    "python -m eval.benchmarks.editors --model GOLDEN/model --templates GOLDEN/context_templates.json "
+    "--edits DATA/counterfact_edit_10000.jsonl --layers 1,2,3 --v-lr 1.0 --clamp-norm-factor 1.5"
+)
 COMMANDS = {
     "pocket": "python -m scr.pocket.evaluate --json",
     "main_job": "python -m eval.benchmarks.main_job --json",
     "scope": "scr eval scope --memory DATA/scope_dev_memory.jsonl --queries DATA/scope_dev_queries.jsonl --json",
     "statements": "python -m eval.benchmarks.statements --data DATA --json",
     "cold_start": "python -m eval.benchmarks.cold_start --json",
+    "pocket_editors": "python -m eval.benchmarks.pocket_editors --methods "
+    "memit,alphaedit,prune-memit,rome,ft-m,locft-bf,lora,grace --threads 1 --json",
+    "editors_20": f"{_EDITORS} --n 20 --json",
+    "editors_50": f"{_EDITORS} --n 50 --json",
 }
-"""Each stored result and the command that prints it; DATA is the folder with the benchmark rows."""
+"""Each stored result and the command that prints it; DATA is the folder with the benchmark rows, GOLDEN that of
+the reference editors' model."""
 
 
 def figures() -> str:
@@ -100,6 +109,9 @@ def figures() -> str:
         ("scope", _scope),
         ("statements", _statements),
         ("cold_start", _cold_start),
+        ("pocket_editors", _pocket_editors),
+        ("editors_20", _editors),
+        ("editors_50", _editors),
     ):
         if not (RESULTS / f"{name}.json").is_file():
             continue
@@ -158,6 +170,38 @@ def _cold_start(found: dict[str, Any]) -> Table:
     return f"Seconds from the shell, warm disk, median of {found['runs']}, 2 cores:", ("command", "p50 s"), rows
 
 
+def _pocket_editors(found: dict[str, Any]) -> Table:
+    rows = []
+    for row in found["rows"]:
+        tuned, published = row["tuned"], row["published"]
+        names = ("reliability", "reliability_teacher_forced", "generalization", "locality")
+        shares = [f"{tuned[name]:.2f}" for name in names] if tuned else ["failed"] * 4
+        rows.append((row["method"], *shares, f"{published['reliability']:.2f}" if published else "failed"))
+    title = (
+        f"Weight editors on the pocket model, {found['n']} edits in one batch (ROME one by one), raw sentences, "
+        f"settings from {found['budget']} trials on other edits; generated but for the column that says otherwise:"
+    )
+    header = ("method", "edited", "edited, teacher-forced", "rephrased", "others kept", "edited, published settings")
+    return title, header, rows
+
+
+def _editors(found: dict[str, Any]) -> Table:
+    rows = [
+        (
+            cost["what"],
+            f"{cost['published']:.4f}",
+            f"{cost['ours']:.4f}",
+            f"{cost['ratio']:.1f}",
+            f"{cost['difference']:.0e}",
+        )
+        for cost in found["costs"]
+    ]
+    title = (
+        f"CPU seconds an edit by the published procedure and here, {found['edits']} edits, one thread, a small GPT-2:"
+    )
+    return title, ("part", "published", "here", "ratio", "largest relative difference"), rows
+
+
 def result(name: str) -> dict[str, Any]:
     """A stored result: ``command``, ``commit``, ``versions`` and the ``result`` that the command printed."""
     stored: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
@@ -167,12 +211,13 @@ def result(name: str) -> dict[str, Any]:
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(COMMANDS)))
 @click.option("--data", default="../shared/data", show_default=True, help="Folder with the benchmark rows.")
-def main(names: tuple[str, ...], data: str) -> None:
+@click.option("--golden", default="../shared/golden", show_default=True, help="Folder of the reference editors.")
+def main(names: tuple[str, ...], data: str, golden: str) -> None:
     """Run the commands behind the README's figures and store what they print."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=True)
     versions = {name: metadata.version(name).split("+")[0] for name in ("torch", "transformers", "faiss-cpu", "numpy")}
     for name in names or tuple(COMMANDS):
-        words = shlex.split(COMMANDS[name].replace("DATA", data))
+        words = shlex.split(COMMANDS[name].replace("DATA", data).replace("GOLDEN", golden))
         words = [sys.executable, *(["-m", "scr", *words[1:]] if words[0] == "scr" else words[1:])]
         done = subprocess.run(words, stdout=subprocess.PIPE, text=True, cwd=ROOT, check=True)
         stored = {
