@@ -34,6 +34,8 @@ from eval.editors.templates import sampled_templates
 from eval.editors.tune import Development, Figures, measured, says, tune
 from memory_store.edit import Edit
 from scr.language_model import HFLanguageModel, load_model
+from scr.pocket import MODEL_DIR
+from scr.pocket.evaluate import weights_sha256
 from scr.pocket.facts import Fact, in_running_text, load_facts
 from scr.pocket.wordings import wordings
 
@@ -232,6 +234,8 @@ def main(
     torch.set_num_threads(threads)
     network, tokenizer = load_model(model)
     told: dict[str, Any] = {"n": n, "tuned_on": tuned_on, "budget": budget, "seed": seed, "rows": []}
+    if model is None:
+        told["sha256"] = weights_sha256(MODEL_DIR)
     if not as_json:
         click.echo(f"{'':<14}{'edited':>8}{'teacher-f.':>12}{'rephrased':>11}{'kept':>7}{'published':>11}{'s/edit':>8}")
     chosen = methods.split(",")

@@ -759,8 +759,8 @@ class Generator:
         if kind < 0.2:
             asked = self.known(rng)
         else:
-            asked = self.counterfactual(rng) if kind < 0.75 else self.ask_anything(rng)
-            others = self.distractors(asked, self.count(rng, 4), rng, known_relation=kind < 0.75)
+            asked = self.counterfactual(rng) if kind < 0.65 else self.ask_anything(rng)
+            others = self.distractors(asked, self.count(rng, 4), rng, known_relation=kind < 0.65)
             shown = self.block([asked], others, rng)
         return self.pushback_sample(
             asked, shown, rng, rounds=rng.choice((1, 1, 2, 2, 3, 4, 6, 8, 10)), place=rng.choice(_PLACES)
@@ -885,18 +885,18 @@ MIX: dict[str, dict[str, float]] = {
         "exchanging": 0.09,
     },
     "last": {
-        "reading": 0.08,
-        "obeying": 0.24,
-        "recalling": 0.04,
-        "continuing": 0.08,
-        "ignoring": 0.24,
-        "yes_no": 0.08,
+        "reading": 0.06,
+        "obeying": 0.23,
+        "recalling": 0.03,
+        "continuing": 0.07,
+        "ignoring": 0.23,
+        "yes_no": 0.07,
         "reversed": 0.02,
-        "two_hop": 0.04,
-        "pushing": 0.07,
+        "two_hop": 0.03,
+        "pushing": 0.16,
         "mixed_conversation": 0.02,
         "long": 0.01,
-        "exchanging": 0.08,
+        "exchanging": 0.07,
     },
 }
 """Shares of the kinds by phase."""

@@ -552,6 +552,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
     parser.add_argument("--begin-from", type=Path, metavar="DIR", help="a finished model's folder, to train it further")
     parser.add_argument("--tokens", type=int, help="how long to train")
+    parser.add_argument("--learning-rate", type=float, help="the highest")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--eager", action="store_true", help="do without a C++ compiler, at half the speed")
     parser.add_argument("--stop-after", type=float, metavar="MINUTES")
@@ -562,7 +563,9 @@ def main() -> None:
     if args.begin_from is not None:
         weights = (args.begin_from / "model.safetensors").read_bytes()
         config = going_on(config, hashlib.sha256(weights).hexdigest())
-    config = replace(config, tokens=args.tokens or config.tokens)
+    config = replace(
+        config, tokens=args.tokens or config.tokens, learning_rate=args.learning_rate or config.learning_rate
+    )
     print(train(config, args.out, begin_from=args.begin_from, resume=args.resume, stop_after=args.stop_after))
 
 
