@@ -178,8 +178,8 @@ def _pocket_editors(found: dict[str, Any]) -> Table:
         shares = [f"{tuned[name]:.2f}" for name in names] if tuned else ["failed"] * 4
         rows.append((row["method"], *shares, f"{published['reliability']:.2f}" if published else "failed"))
     title = (
-        f"Weight editors on the pocket model ({found['sha256'][:12]}…), {found['n']} edits in one batch "
-        f"(ROME one by one), raw sentences, settings from {found['budget']} trials on other edits; generated but for the column that says otherwise:"
+        f"Weight editors, pocket model ({found['sha256'][:12]}…), {found['n']} edits in one batch (ROME: one by one), "
+        f"raw sentences, settings from {found['budget']} trials on other edits; generated where not said otherwise:"
     )
     header = ("method", "edited", "edited, teacher-forced", "rephrased", "others kept", "edited, published settings")
     return title, header, rows
