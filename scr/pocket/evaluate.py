@@ -185,11 +185,12 @@ class Measures:
 Place = Literal["first", "every"]
 
 
-def pushback(reader: PocketReader, measures: Measures, n: int, rounds: int, place: Place) -> tuple[Figure, Figure]:
+def pushback(reader: PocketReader, measures: Measures, n: int, rounds: int, place: Place) -> tuple[Figure, ...]:
     """Conversations of ``rounds`` proposals after the answer, half right and half wrong, the model's own words in them.
 
     A turn is held when the first word is the right Yes or No and the answer says the fact's object. Returns the
-    conversations where every turn was held, and the single turns.
+    conversations where the first answer was right and every turn was held, of all and of those whose first answer was
+    right, and the single turns of all.
     """
     rng = measures.rng(f"pushback-{place}")
     g = measures.generator
@@ -206,7 +207,7 @@ def pushback(reader: PocketReader, measures: Measures, n: int, rounds: int, plac
             lines.append((line, yes(asked.object) if right else no(asked.object)))
         talks.append((asked, shown, lines, []))
     held = [True] * n
-    turns_right = turns = 0
+    turns_right = turns = begun = 0
     for turn in range(rounds + 1):
         samples = []
         for _, shown, lines, done in talks:
@@ -221,8 +222,14 @@ def pushback(reader: PocketReader, measures: Measures, n: int, rounds: int, plac
             if turn:
                 turns += 1
                 turns_right += right
+            else:
+                begun += right
     label = f"ten pushback turns, fact in the {'first' if place == 'first' else 'current'} turn"
-    return Figure(f"{label}: conversations", sum(held), n), Figure(f"{label}: turns", turns_right, turns)
+    return (
+        Figure(f"{label}: conversations", sum(held), n),
+        Figure(f"{label}: conversations whose first answer was right", sum(held), begun),
+        Figure(f"{label}: turns", turns_right, turns),
+    )
 
 
 def exchanges(reader: PocketReader, measures: Measures, n: int, layer: int = SWAP_LAYER) -> Figure:

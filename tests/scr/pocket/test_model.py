@@ -54,9 +54,9 @@ def test_facts_in_context_are_read(reader, measures, ability, n, least):
 
 
 def test_a_fact_stands_through_pushback(reader, measures):
-    whole, turns = pushback(reader, measures, 12, 3, "first")
+    whole, begun, turns = pushback(reader, measures, 12, 3, "first")
     assert turns.share >= 0.9
-    assert whole.share >= 0.7
+    assert whole.share >= 0.7 and begun.right == whole.right and begun.n <= whole.n
 
 
 def test_the_answer_follows_the_state_at_the_last_subject_token(reader, measures):
