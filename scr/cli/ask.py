@@ -56,21 +56,14 @@ def ask(
 ) -> None:
     """Answer QUESTION ("-": from standard input) with the facts that govern it, or by the model alone."""
     text = read_question(question)
-    if as_of is not None:
-        as_of = checked_time(as_of)
-    if known_at is not None:
-        known_at = checked_time(known_at, "--known-at")
+    as_of, known_at = checked_times(as_of, known_at)
     started = time.perf_counter()
     model = open_model(session, near_misses=NEAR_MISSES, scope=scope)
     load_ms = (time.perf_counter() - started) * 1e3
     watched = sys.stdout.isatty() if stream is None else stream
-    with ExitStack() as views:
+    with seen_at(model, as_of, known_at) as views:
         if no_edits:
             views.enter_context(model.edits_disabled())
-        if as_of is not None:
-            views.enter_context(model.as_of(as_of))
-        if known_at is not None:
-            views.enter_context(model.known_at(known_at))
         if watched and not session.json:
             answer = say_as_it_comes(model, [{"role": "user", "content": text}], max_new_tokens)
         else:
@@ -115,7 +108,7 @@ def say_as_it_comes(model: "EditedModel", messages: list[dict[str, str]], max_ne
     return stream.answer
 
 
-def checked_time(text: str, name: str = "--as-of") -> str:
+def checked_times(as_of: str | None, known_at: str | None) -> tuple[str | None, str | None]:
     """Refuse what is no time before a model is loaded.
 
     Raises:
@@ -123,7 +116,20 @@ def checked_time(text: str, name: str = "--as-of") -> str:
     """
     from memory_store.timeline import instant
 
-    return instant(text, name)
+    return (
+        None if as_of is None else instant(as_of, "--as-of"),
+        None if known_at is None else instant(known_at, "--known-at"),
+    )
+
+
+def seen_at(model: "EditedModel", as_of: str | None, known_at: str | None) -> ExitStack:
+    """Inside: the memory at these times, where they are given."""
+    views = ExitStack()
+    if as_of is not None:
+        views.enter_context(model.as_of(as_of))
+    if known_at is not None:
+        views.enter_context(model.known_at(known_at))
+    return views
 
 
 def answer_data(answer: "Answer") -> dict[str, Any]:

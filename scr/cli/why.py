@@ -2,13 +2,12 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from scr.cli.ask import checked_time
+from scr.cli.ask import checked_times, seen_at
 from scr.cli.opening import NO_FACTS, open_model
 from scr.cli.options import Command, Session, pass_session
 from scr.cli.output import fields, judged_data, one_line, share
@@ -65,16 +64,9 @@ def why(
     text = read_question(question)
     if expect is not None:
         checked(expect, "--expect", empty="--expect is empty; give the answer you wanted, or leave it out")
-    if as_of is not None:
-        as_of = checked_time(as_of)
-    if known_at is not None:
-        known_at = checked_time(known_at, "--known-at")
+    as_of, known_at = checked_times(as_of, known_at)
     model = open_model(session, near_misses=MOST_CANDIDATES, scope=scope)
-    with ExitStack() as views:
-        if as_of is not None:
-            views.enter_context(model.as_of(as_of))
-        if known_at is not None:
-            views.enter_context(model.known_at(known_at))
+    with seen_at(model, as_of, known_at):
         (decision,) = model.decide([text])
         answer = model.ask(text, max_new_tokens=max_new_tokens)
         stored = model.editor.store.edits(session.settings.namespace, as_of=as_of, known_at=known_at)
