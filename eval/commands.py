@@ -36,9 +36,15 @@ FULL = f"{QUICK},scr-paper,ike,eren,lightedit,radius,rome,rect,prune,locft-bf"
         scr eval run --methods base,copy,scr,memit,alphaedit,grace --edits 1,10,100 --out comparison
         scr eval run --methods scr,memit,memit:tuned.json --dataset counterfact --data counterfact.json --out cf
         scr eval run -m ./model --methods base,scr --edits 1,10,100,1000 --orders 3 --out big
+        scr eval run --methods scr,memit --tuned eval/results/pocket_editors.json --quick --out tuned
     """,
 )
 @click.option("--methods", help=f"Names with commas between them, or NAME:SETTINGS.json. [default: {FULL}]")
+@click.option(
+    "--tuned",
+    type=_FILE,
+    help="Settings by method; each weight editor named without settings gets a row with them too.",
+)
 @click.option("--dataset", default="atlas", show_default=True, help="One of those that scr eval ls names.")
 @click.option("--data", type=_FILE, help="The benchmark's own file; atlas is built in.")
 @click.option("--edits", help="Numbers of edits after which is asked; 1 is each edit alone. [default: 1,10,100]")
@@ -65,6 +71,7 @@ FULL = f"{QUICK},scr-paper,ike,eren,lightedit,radius,rome,rect,prune,locft-bf"
     help="Weight editors write an edit as it will be asked, or as raw text, as published, whatever is asked.",
 )
 @click.option("--max-new-tokens", type=click.IntRange(1), default=24, show_default=True, help="Longest answer.")
+@click.option("--again", help="Methods of the run whose rows are set aside and asked anew, with commas between them.")
 @click.option("--quick", is_flag=True, help=f"A look, under a minute: {QUICK}; 1 and 10 edits.")
 @click.option("--full", is_flag=True, help="Also the methods that write one by one, to the last edit.")
 @click.option("--out", type=_OUT, required=True, help="Folder for rows and report; the same command goes on there.")
@@ -72,6 +79,7 @@ FULL = f"{QUICK},scr-paper,ike,eren,lightedit,radius,rome,rect,prune,locft-bf"
 def run(
     session: Session,
     methods: str | None,
+    tuned: Path | None,
     dataset: str,
     data: Path | None,
     edits: str | None,
@@ -86,6 +94,7 @@ def run(
     bare: bool,
     written: Wording,
     max_new_tokens: int,
+    again: str | None,
     quick: bool,
     full: bool,
     out: Path,
@@ -97,7 +106,7 @@ def run(
     """
     from eval.datasets import load_dataset
     from eval.editors.cli import default_cache
-    from eval.methods import Bench, read_spec
+    from eval.methods import Bench, read_spec, with_tuned
     from eval.report import HTML_FILE, MARKDOWN_FILE, write_report
     from eval.runner import RunConfig
     from eval.runner import run as run_all
@@ -105,6 +114,8 @@ def run(
 
     points = numbers(edits) if edits else (1,) if protocol == "single" else (1, 10) if quick else (1, 10, 100)
     specs = [read_spec(name) for name in (methods or (QUICK if quick else FULL)).split(",") if name.strip()]
+    if tuned is not None:
+        specs = with_tuned(specs, tuned)
     config = RunConfig(
         dataset=dataset,
         points=points,
@@ -142,7 +153,15 @@ def run(
     )
     started = time.monotonic()
     run_all(
-        cases, specs, bench, config, out, command=_command(), model=given.model or "pocket", progress=meter(session)
+        cases,
+        specs,
+        bench,
+        config,
+        out,
+        command=_command(),
+        model=given.model or "pocket",
+        again=[label.strip() for label in again.split(",")] if again else (),
+        progress=meter(session),
     )
     result = write_report(out)
     told = {
@@ -310,10 +329,13 @@ def numbers(text: str) -> tuple[int, ...]:
 
 
 def _command() -> list[str]:
-    """The line as typed, without the program's own path."""
+    """The line as typed, without the program's own path and without what is only for this once."""
     import sys
 
-    return ["scr", *sys.argv[1:]]
+    words = ["scr", *sys.argv[1:]]
+    for at in [i for i, word in enumerate(words) if word == "--again"][::-1]:
+        del words[at : at + 2]
+    return [word for word in words if not word.startswith("--again=")]
 
 
 def _report_text(folder: Path) -> str:

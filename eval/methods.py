@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from eval.editors.anatomy import dissect
-from eval.editors.base import row_likelihood
 from eval.editors.build import NAMES, build_editor, configured, layers_of, method_of
 from eval.editors.forms import RAW, Chat, Form
+from eval.editors.side_memory import SideMemory
 from eval.editors.templates import sampled_templates
 from eval.eren import Eren
+from eval.forced import row_likelihood
 from eval.radius import Radius
 from eval.scr_paper import ScrPaper
 from memory_store.edit import Edit, PutResult
@@ -361,7 +362,10 @@ class Written:
     def forced(self, pairs: Sequence[tuple[str, str]]) -> Scores:
         if self.bench.form is RAW:
             return list(self.inner.log_likelihood(spaced(pairs)))
-        return list(self.inner.row_likelihood(self.bench.rows(pairs)))
+        rows = self.bench.rows(pairs)
+        if isinstance(self.inner, SideMemory):  # it reads where each prompt ends
+            return list(self.inner.row_likelihood(rows))
+        return row_likelihood(self.bench.model, rows)
 
     def __enter__(self) -> Self:
         return self
@@ -495,6 +499,8 @@ ENTRIES: dict[str, Entry] = {
     "radius": Entry("retrieval", "a radius for each edit, in text (BalancEdit, arXiv:2505.01343)", _radius),
     **{name: Entry("parametric", _PAPERS.get(name, "")) for name in ("rect", "prune", *NAMES)},
 }
+_JUDGED = ("copy", "scr", "lightedit")
+"""Methods that ask the shipped pair classifier."""
 NOT_INCLUDED = {"mend": "needs a trained hypernetwork for each model", "pmet": "not implemented"}
 """Known methods that are left out, and why."""
 
@@ -520,7 +526,11 @@ class Spec:
 
 
 def read_spec(text: str) -> Spec:
-    """``NAME`` or ``NAME:FILE`` with a JSON object of settings, as ``scr eval tune --save-config`` writes it.
+    """``NAME``, or ``NAME:FILE`` with settings of one's own.
+
+    FILE holds a JSON object of settings, as ``scr eval tune --save-config`` writes it; or a result of
+    ``python -m eval.benchmarks.pocket_editors``, of which the method's own tuned settings are taken, and for RECT and
+    PRUNE, where they have none, MEMIT's, over which they stand.
 
     Raises:
         ConfigError: no such method, settings for one that takes none, or an unreadable file.
@@ -536,7 +546,52 @@ def read_spec(text: str) -> Spec:
         raise ConfigError(f"{name} takes no settings; only parametric methods do")
     from eval.editors.cli import read_settings
 
-    return Spec(name, json.dumps(read_settings(Path(file)), sort_keys=True), Path(file).stem)
+    found = read_settings(Path(file))
+    if "rows" not in found.get("result", found):
+        return Spec(name, json.dumps(found, sort_keys=True), Path(file).stem)
+    settings = _tuned(found, name)
+    if settings is None:
+        raise ConfigError(f"{file} has no settings for {name}")
+    return Spec(name, json.dumps(settings, sort_keys=True), "tuned")
+
+
+def with_tuned(specs: Sequence[Spec], file: Path) -> list[Spec]:
+    """After each weight editor with its published settings, one with those that ``file`` has for it.
+
+    Raises:
+        ConfigError: the file is unreadable or has settings for none of them.
+    """
+    from eval.editors.cli import read_settings
+
+    found = read_settings(file)
+    both: list[Spec] = []
+    for spec in specs:
+        both.append(spec)
+        settings = _tuned(found, spec.name) if spec.entry.family == "parametric" and not spec.settings else None
+        if settings is not None:
+            both.append(Spec(spec.name, json.dumps(settings, sort_keys=True), "tuned"))
+    if len(both) == len(specs):
+        raise ConfigError(f"{file} has settings for none of {', '.join(spec.label for spec in specs)}")
+    return both
+
+
+def _tuned(found: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """A method's settings in a result of ``eval.benchmarks.pocket_editors``."""
+    rows = {row["method"]: row["settings"] for row in found.get("result", found).get("rows", ())}
+    over_memit = (f"{name}-memit", "memit") if name in ("rect", "prune") else ()
+    return next((rows[n] for n in (name, *over_memit) if n in rows), None)
+
+
+def rests_on(spec: Spec, bench: Bench) -> dict[str, str]:
+    """What a method's answers rest on besides the model and its settings: the memory's encoder, the scope's weights."""
+    if spec.name not in (*_JUDGED, "cosine") and spec.entry.family != "retrieval":
+        return {}
+    found = {"encoder": bench.encoder.fingerprint}
+    if spec.name in _JUDGED:
+        from scr.scope.weights import SHIPPED
+
+        found["scope_sha256"] = hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
+    return found
 
 
 def make_editor(spec: Spec, bench: Bench, governing: Governing) -> Compared:
@@ -586,6 +641,8 @@ __all__ = [
     "Spec",
     "make_editor",
     "read_spec",
+    "rests_on",
     "settings_of",
     "spectra",
+    "with_tuned",
 ]

@@ -21,11 +21,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from eval.atlas import truths
 from eval.cases import RANKED, Dataset, EvalCase, Kind, Probe, spread, thinned
-from eval.methods import Bench, Compared, Spec, Wording, make_editor, settings_of, spectra
+from eval.methods import Bench, Compared, Spec, Wording, make_editor, rests_on, settings_of, spectra
 from eval.metrics import Scored, is_right, is_unchanged, natural_stop, perplexity
 from memory_store.edit import Edit
 from memory_store.errors import ConfigError, ScrError
@@ -33,7 +33,8 @@ from memory_store.errors import ConfigError, ScrError
 SCHEMA = "scr.eval.run/1"
 MANIFEST, METHODS_FOLDER, BASE_FILE = "run.json", "methods", "base.jsonl"
 Protocol = Literal["single", "sequential", "sequential-batch"]
-_CHUNK = 64
+_CHUNK = 256
+"""Questions between two writings of answers: a kill loses at most these."""
 _TRUTHS = 30
 _TIMED = 12
 
@@ -85,6 +86,23 @@ class RunConfig:
 
 
 SLOW = ("rome", "grace", "wise")
+
+
+class Spent(NamedTuple):
+    """Seconds: of the clock on the wall, which others on the machine stretch, and of the processor."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+
+    @classmethod
+    def now(cls) -> Spent:
+        return cls(time.perf_counter(), time.process_time())
+
+    def plus(self, other: Spent) -> Spent:
+        return Spent(self.wall + other.wall, self.cpu + other.cpu)
+
+    def since(self, earlier: Spent) -> Spent:
+        return Spent(self.wall - earlier.wall, self.cpu - earlier.cpu)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,13 +315,18 @@ def run(
     *,
     command: Sequence[str] = (),
     model: str = "",
+    again: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> None:
     """Run every method that is not finished yet and leave its rows in ``out``.
 
+    Rows of a method that rested on another encoder or other weights of the scope decision are set aside and it is asked
+    again; the others' rows stand.
+
     Args:
         command: what a person types to run this again.
         model: the model's name.
+        again: labels of methods whose rows are set aside whatever they rest on.
 
     Raises:
         ConfigError: ``out`` holds another run, a method is named twice, or the weights are not those of the base after
@@ -312,9 +335,14 @@ def run(
     labels = [spec.label for spec in specs]
     if not labels or len(set(labels)) < len(labels):
         raise ConfigError(f"name at least one method, each once; got {', '.join(labels) or 'none'}")
+    unknown = [label for label in again if label not in labels]
+    if unknown:
+        raise ConfigError(f"{unknown[0]} is to be asked again but not among the methods: {', '.join(labels)}")
     plan = Plan(dataset, config)
     pristine = bench.digest()
     _keep_manifest(out, dataset, specs, bench, config, pristine, command, model)
+    for label in again:
+        _set_aside(out / METHODS_FOLDER / file_of(label))
     total = len(specs) * sum(len(stop.questions) for stop in plan.stops)
     answered = 0
 
@@ -370,6 +398,7 @@ class _MethodRun:
         self.plan, self.spec, self.bench, self.base = plan, spec, bench, base
         self.journal, self.pristine, self._tell = journal, pristine, tell
         self.sentence = not bench.chat
+        self._clock = Spent.now()
         self.have = {(row["order"], row["point"], row["case"], row["probe"]) for row in journal.rows if "answer" in row}
         self.passed = {(row["order"], row["point"]) for row in journal.events("point")}
         self.texts = [
@@ -384,6 +413,9 @@ class _MethodRun:
             self._tell(self.spec.label, len(every))
             return
         self._tell(self.spec.label, sum(q.key in self.have for q in every))
+        if not self.journal.events("began"):
+            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            self.journal.add([{"event": "began", "commit": _commit(), "time": at}])
         failed = {row["order"] for row in self.journal.events("failed")}
         if self.plan.singles and (0, 1) not in self.passed and -1 not in failed:
             self._guarded(-1, self._run_singles)
@@ -416,7 +448,7 @@ class _MethodRun:
             self.journal.add([{"event": "failed", "order": order, "why": f"{type(error).__name__}: {why}"}])
 
     def _run_singles(self) -> None:
-        seconds: list[float] = []
+        spent, edits = Spent(), 0
         undo: list[float] = []
         with self._editor() as editor:
             for stop in self.plan.singles:
@@ -425,17 +457,17 @@ class _MethodRun:
                     continue
                 case = stop.cases[0]
                 live: list[str] = []
-                took = self._write(editor, case.before, live)
-                took += self._write(editor, [case.edit], live)
-                seconds.append(took / (1 + len(case.before)))
+                for batch in (case.before, [case.edit]):
+                    spent = spent.plus(self._write(editor, batch, live))
+                    edits += len(batch)
                 self._ask(editor, todo)
                 started = time.perf_counter()
                 editor.forget(live)
                 undo.append(time.perf_counter() - started)
-            self._passed(editor, 0, 1, seconds=sum(seconds), edits=len(seconds), undo=undo)
+            self._passed(editor, 0, 1, writing=spent, edits=edits, undo=undo)
 
     def _run_sequence(self, stops: Sequence[Stop]) -> None:
-        order, seconds, written, made = stops[0].order, 0.0, 0, 0
+        order, spent, written, made = stops[0].order, Spent(), 0, 0
         live: list[str] = []
         with self._editor() as editor:
             for stop in stops:
@@ -443,8 +475,8 @@ class _MethodRun:
                     some = stop.cases[start:end]
                     needed = {edit.edit_id: edit for case in some for edit in case.before if edit.edit_id not in live}
                     made += len(needed) + len(some)
-                    seconds += self._write(editor, list(needed.values()), live)
-                    seconds += self._write(editor, [case.edit for case in some], live)
+                    spent = spent.plus(self._write(editor, list(needed.values()), live))
+                    spent = spent.plus(self._write(editor, [case.edit for case in some], live))
                 written = stop.point
                 if (order, stop.point) in self.passed:
                     continue
@@ -452,29 +484,29 @@ class _MethodRun:
                 self._ask(editor, todo)
                 last = stop is stops[-1]
                 timed = self._timed(editor, stop.questions) if last else None
-                self._passed(editor, order, stop.point, seconds=seconds, edits=made, query_ms=timed)
+                self._passed(editor, order, stop.point, writing=spent, edits=made, asking=timed)
 
     def _editor(self) -> Compared:
         return make_editor(self.spec, self.bench, self.plan.governing)
 
-    def _write(self, editor: Compared, edits: Sequence[Edit], live: list[str]) -> float:
-        """Write one batch and keep the list of what is live; seconds it took.
+    def _write(self, editor: Compared, edits: Sequence[Edit], live: list[str]) -> Spent:
+        """Write one batch and keep the list of what is live; what it took.
 
         Raises:
             ConfigError: the method did not take an edit.
         """
         if not edits:
-            return 0.0
-        started = time.perf_counter()
+            return Spent()
+        started = Spent.now()
         results = editor.edit(edits)
-        seconds = time.perf_counter() - started
+        spent = Spent.now().since(started)
         for result in results:
             name = result.edit.edit_id
             # A fact that one case needs and another edits is written once.
             if result.status not in ("added", "superseded") and not (result.status == "duplicate" and name in live):
                 raise ConfigError(f"{name} was not written: {result.status} {result.reason}")
             live[:] = [edit_id for edit_id in live if edit_id not in result.superseded and edit_id != name] + [name]
-        return seconds
+        return spent
 
     def _ask(self, editor: Compared, questions: Sequence[Question]) -> None:
         for start in range(0, len(questions), _CHUNK):
@@ -514,26 +546,40 @@ class _MethodRun:
             row[name] = [nats if abs(nats) < float("inf") else None, tokens, greedy]
         return row
 
-    def _timed(self, editor: Compared, questions: Sequence[Question]) -> float:
-        """Milliseconds a question, asked alone: the median of a few."""
-        import statistics
+    def _timed(self, editor: Compared, questions: Sequence[Question]) -> Spent:
+        """What a question takes that is asked alone: the medians of a few."""
+        from statistics import median
 
         found = []
         for question in (questions[i] for i in spread(len(questions), _TIMED)):
-            started = time.perf_counter()
+            started = Spent.now()
             editor.answer([question.probe.prompt])
-            found.append((time.perf_counter() - started) * 1e3)
-        return statistics.median(found)
+            found.append(Spent.now().since(started))
+        return Spent(median(spent.wall for spent in found), median(spent.cpu for spent in found))
 
-    def _passed(self, editor: Compared, order: int, point: int, *, seconds: float, edits: int, **more: Any) -> None:
-        """Note that a point is asked in full; ``seconds`` were spent on ``edits`` edits."""
+    def _passed(
+        self,
+        editor: Compared,
+        order: int,
+        point: int,
+        *,
+        writing: Spent,
+        edits: int,
+        undo: Sequence[float] = (),
+        asking: Spent | None = None,
+    ) -> None:
+        """Note that a point is asked in full; ``writing`` went into ``edits`` edits."""
+        now = Spent.now()
+        since, self._clock = now.since(self._clock), now
         row: dict[str, Any] = {"event": "point", "order": order, "point": point}
+        # Since the point before, as far as this process did it.
+        row |= {"wall_s": round(since.wall, 3), "cpu_s": round(since.cpu, 3)}
         if edits:
-            row["edit_s"] = seconds / edits
-        if "undo" in more and more["undo"]:
-            row["undo_s"] = sum(more["undo"]) / len(more["undo"])
-        if more.get("query_ms") is not None:
-            row["query_ms"] = more["query_ms"]
+            row |= {"edit_s": writing.wall / edits, "edit_cpu_s": writing.cpu / edits}
+        if undo:
+            row["undo_s"] = sum(undo) / len(undo)
+        if asking is not None:
+            row |= {"query_ms": asking.wall * 1e3, "query_cpu_ms": asking.cpu * 1e3}
         if point > 1:
             scored = [Scored(*score) for score in editor.log_likelihood(self.texts)]
             ppl = perplexity(scored) if all(s.total > -float("inf") for s in scored) else float("inf")
@@ -565,6 +611,8 @@ def _keep_manifest(
 ) -> None:
     """Write ``run.json``, or check that it is of the same run; methods may be added.
 
+    Rows that rest on something else than they would now are set aside first, so that a kill leaves none among the new.
+
     Raises:
         ConfigError: it is of another one.
     """
@@ -590,6 +638,7 @@ def _keep_manifest(
             "family": spec.entry.family,
             "about": spec.entry.about,
             "settings": json.loads(json.dumps(settings_of(spec, bench.model))),
+            "rests_on": rests_on(spec, bench),
         }
         for spec in specs
     }
@@ -601,17 +650,31 @@ def _keep_manifest(
                     f"{out} holds a run with another {part}; choose another folder, or repeat its command: "
                     + " ".join(kept["command"])
                 )
+        held = {label: kept["methods"][label] for label in methods if label in kept["methods"]}
         clash = [
-            label for label, told in methods.items() if label in kept["methods"] and kept["methods"][label] != told
+            label for label, told in held.items() if any(told[k] != methods[label][k] for k in ("name", "settings"))
         ]
         if clash:
             raise ConfigError(f"{out} holds {clash[0]} with other settings; choose another folder")
+        for label in [label for label, told in held.items() if told.get("rests_on", {}) != methods[label]["rests_on"]]:
+            _set_aside(out / METHODS_FOLDER / file_of(label))
         about = {**kept, "methods": {**kept["methods"], **methods}}
+        if set(about["methods"]) == set(methods):
+            about["command"] = list(command)
     else:
         about |= {"methods": methods, "command": list(command), "made_on": _surroundings()}
     written = path.with_name(MANIFEST + ".new")
     written.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(written, path)
+
+
+def _set_aside(path: Path) -> None:
+    """Keep a method's rows under another name, beside those that are to come."""
+    if path.exists():
+        number = 1
+        while (kept := path.with_name(f"{path.stem}.{number}.old")).exists():
+            number += 1
+        os.replace(path, kept)
 
 
 def read_manifest(out: Path) -> dict[str, Any]:

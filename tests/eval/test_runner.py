@@ -26,7 +26,7 @@ from scr.language_model import load_model
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
 SMALL = RunConfig(points=(1, 4), singles=2, probed=4, fixed=4, per_kind=1, batch=2)
-TIMINGS = ("edit_s", "undo_s", "query_ms")
+TIMINGS = ("wall_s", "cpu_s", "edit_s", "edit_cpu_s", "undo_s", "query_ms", "query_cpu_ms", "time", "commit")
 
 
 @pytest.fixture(scope="module", autouse=True)
