@@ -45,7 +45,14 @@ def _disagreement(db: Database) -> tuple[int | None, str]:
         if kind == "put":
             said[row] = canonical(content["edit"])
         if "correction" in content and kind in KINDS:
-            corrected[content["correction"]] = (seq, kind, content["text"], content["value"], row)
+            corrected[content["correction"]] = (
+                seq,
+                kind,
+                content["text"],
+                content["value"],
+                row,
+                content.get("encoder"),
+            )
         corrections |= {int(number): stands for number, stands in content.get("corrections", {}).items()}
         for edit, spans in content.get("windows", {}).items():
             windows[int(edit)] = spans
@@ -74,16 +81,18 @@ def _corrections_disagree(
 
     Args:
         stands: whether each stands, as the events say; None for one that is erased.
-        said: of each, the event that made it, and its kind, text, value and edit.
+        said: of each, the event that made it, and its kind, text, value, edit and encoder; events of stores from
+            before name no encoder.
     """
     there = set()
-    for number, kind, text, value, edit, standing, about, identity, of_edit in db.rows(
-        "SELECT c.id, c.kind, c.text, c.value, c.edit, c.standing, c.about, c.identity, e.identity"
+    for number, kind, text, value, edit, encoder, standing, about, identity, of_edit in db.rows(
+        "SELECT c.id, c.kind, c.text, c.value, c.edit, c.encoder, c.standing, c.about, c.identity, e.identity"
         " FROM corrections c LEFT JOIN edits e ON e.row = c.edit ORDER BY c.id"
     ):
         there.add(number)
         seq = said[number][0] if number in said else None
-        same = seq is not None and said[number][1:] == (kind, text, value, edit) and stands.get(number) == standing
+        same = seq is not None and said[number][1:5] == (kind, text, value, edit) and stands.get(number) == standing
+        same = same and said[number][5] in (encoder, None)
         if not same or about != normal(text) or identity != (of_edit or EVERY_EDIT):
             return seq, f"correction {number} is not what its events say"
     gone = sorted(number for number, standing in stands.items() if standing is not None and number not in there)

@@ -3,7 +3,8 @@
 A correction belongs to a namespace and to the *identity* of an edit, so the version that supersedes it keeps it; where
 no version of the fact is valid, it says nothing. Its text stands in the event that made it and in the table; every
 other event names it by number, so that a purge of the version for which it was said erases it for good. A correction
-stands or it does not: a later one about the same query takes its place, undo turns that round.
+stands or it does not: a later one about the same query takes its place, undo turns that round. A threshold was measured
+with the keys of one encoder, and says nothing in a store that has another's.
 """
 
 import json
@@ -28,8 +29,10 @@ MOST_ALLOWED = 8
 WORDS_SHARED = 0.5
 """Of two queries' words, how many both must have for an allowance of one to bring up its edit for the other."""
 
-_COLUMNS = "c.id, c.namespace, c.identity, c.kind, c.text, c.about, c.value, e.edit_id"
+_COLUMNS = "c.id, c.namespace, c.identity, c.kind, c.text, c.about, c.value, c.encoder, e.edit_id"
 _FROM = "FROM corrections c LEFT JOIN edits e ON e.row = c.edit"
+APPLIES = "c.standing AND (c.encoder IS NULL OR c.encoder IS (SELECT m.value FROM meta m WHERE m.name = 'encoder'))"
+"""For a query over corrections c: those that stand and do not belong to another encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Said:
     value: float | None = None
     why: Mapping[str, Any] = field(default_factory=dict)
     """What else its event is to keep."""
+    encoder: str | None = None
+    """Of the threshold; None is the store's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,8 @@ class Correction:
     """``text`` in its normal form: what equal queries have in common."""
     value: float | None = None
     """The threshold, a probability; None for a query."""
+    encoder: str | None = None
+    """Whose keys the threshold was measured with; None where it was measured with none."""
     edit_id: str | None = None
     """The version for which it was said."""
     batch: int = 0
@@ -73,21 +80,24 @@ def correct(
     namespace: str,
     stored: Stored | None = None,
     value: float | None = None,
+    encoder: str | None = None,
     said: Mapping[str, Any] | None = None,
 ) -> Correction:
     """Let a correction stand, in place of what stood about the same; one that stands already is left as it is.
 
     Args:
         stored: the version for which it is said; None where it is said of every edit.
+        encoder: whose keys a threshold was measured with; of other kinds of correction it is not kept.
         said: what else the event is to keep.
     """
     db, about = batch.db, normal(text)
     identity = EVERY_EDIT if stored is None else identity_of(stored.edit)
+    encoder = None if value is None else encoder
     rivals = _RIVALS.get(kind, (kind,))
     rows = db.rows(
         f"SELECT {_COLUMNS} {_FROM} WHERE c.standing AND c.namespace = ? AND c.identity = ? AND c.about = ?"
-        f" AND c.kind IN ({','.join('?' * len(rivals))})",
-        (namespace, identity, about, *rivals),
+        f" AND c.encoder IS ? AND c.kind IN ({','.join('?' * len(rivals))})",
+        (namespace, identity, about, encoder, *rivals),
     )
     for row in rows:
         there = _read(row)
@@ -95,19 +105,19 @@ def correct(
             return there
     edit = None if stored is None else stored.row
     number = db.execute(
-        "INSERT INTO corrections (namespace, identity, kind, text, about, value, edit, standing)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-        (namespace, identity, kind, text, about, value, edit),
+        "INSERT INTO corrections (namespace, identity, kind, text, about, value, encoder, edit, standing)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
+        (namespace, identity, kind, text, about, value, encoder, edit),
     )
-    payload = {"correction": number, "text": text, "value": value, **(said or {})}
+    payload = {**(said or {}), "correction": number, "text": text, "value": value, "encoder": encoder}
     batch.event(kind, namespace, payload, row=edit, corrections={number: True, **{row[0]: False for row in rows}})
     edit_id = None if stored is None else stored.edit.edit_id
-    return Correction(number, namespace, identity, kind, text, about, value, edit_id, batch.number)
+    return Correction(number, namespace, identity, kind, text, about, value, encoder, edit_id, batch.number)
 
 
 def standing(db: Database, namespace: str, identities: Sequence[str] | None = None) -> list[Correction]:
-    """Return what stands in a namespace, or of some facts there, in the order it was said."""
-    where = f"SELECT {_COLUMNS} {_FROM} WHERE c.standing AND c.namespace = ?"
+    """Return what stands and applies in a namespace, or of some facts there, in the order it was said."""
+    where = f"SELECT {_COLUMNS} {_FROM} WHERE {APPLIES} AND c.namespace = ?"
     if identities is None:
         rows = db.rows(where, (namespace,))
     else:
@@ -165,14 +175,14 @@ def words_shared(one: str, other: str) -> float:
 
 
 def said_of(db: Database, namespace: str, edit_ids: Sequence[str]) -> dict[str, list[Correction]]:
-    """Return what stands about each edit, and about every edit; edits of which nothing was said are left out."""
+    """Return what applies to each edit, and to every edit; edits of which nothing was said are left out."""
     if db.value("SELECT 1 FROM corrections WHERE standing AND namespace = ? LIMIT 1", (namespace,)) is None:
         return {}
     of_every = standing(db, namespace, [EVERY_EDIT])
     found = {edit_id: list(of_every) for edit_id in edit_ids} if of_every else {}
     rows = db.rows_in(
         f"SELECT {_COLUMNS}, of.edit_id {_FROM} JOIN edits of ON of.namespace = c.namespace"
-        " AND of.identity = c.identity WHERE c.standing AND of.namespace = ? AND of.edit_id IN (?)",
+        f" AND of.identity = c.identity WHERE {APPLIES} AND of.namespace = ? AND of.edit_id IN (?)",
         list(edit_ids),
         (namespace,),
     )
@@ -213,4 +223,4 @@ def _read(row: Row) -> Correction:
     return Correction(*row)
 
 
-__all__ = ["EVERY_EDIT", "KINDS", "Correction", "CorrectionKind", "Said"]
+__all__ = ["APPLIES", "EVERY_EDIT", "KINDS", "Correction", "CorrectionKind", "Said"]

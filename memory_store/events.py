@@ -117,9 +117,15 @@ class EventLog:
         namespace: str | None = None,
         kind: str | None = None,
         edit: int | None = None,
+        without: str | None = None,
     ) -> list[Event]:
-        """Return events, the newest first; with ``edit``, those about that row."""
-        conditions: list[tuple[str, Any]] = [("e.namespace = ?", namespace), ("e.kind = ?", kind), ("e.edit = ?", edit)]
+        """Return events, the newest first; with ``edit``, those about that row; ``without`` one kind."""
+        conditions: list[tuple[str, Any]] = [
+            ("e.namespace = ?", namespace),
+            ("e.kind = ?", kind),
+            ("e.edit = ?", edit),
+            ("e.kind != ?", without),
+        ]
         used = [(sql, value) for sql, value in conditions if value is not None]
         where = f"WHERE {' AND '.join(sql for sql, _ in used)}" if used else ""
         rows = self._db.rows(

@@ -1,8 +1,9 @@
 """How do the rows of a file enter the store? In batches, one transaction each, so that an interruption loses no row.
 
 Each batch carries an event ``import`` that names the file's content and how many of its records are in. When the same
-file comes again and nothing else has happened since, the import goes on from there; otherwise it starts again, and what
-is stored already is a duplicate that changes nothing.
+file comes again and nothing else has happened since (answering aside), the import goes on from there; otherwise it
+starts again, and what is stored already is a duplicate that changes nothing. What people said of the facts of a batch
+is a batch of its own, right after it.
 """
 
 import hashlib
@@ -12,9 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from memory_store.corrections import Said
 from memory_store.edit import Edit, PutResult
 from memory_store.identity import identity_of
-from memory_store.transfer import Row, read_rows
+from memory_store.transfer import CALIBRATED, Row, read_rows
 
 if TYPE_CHECKING:
     from memory_store.index import Keys
@@ -83,18 +85,21 @@ def import_file(
     for batch in _batches(row if namespace is None else _placed(row, namespace) for row in rows):
         good = _until_error(batch, done, skip_errors)
         edits = [(row.number, edit) for row in good for edit in row.edits]
-        taken += len(good) if done.stopped else len(batch)
+        before, taken = taken, taken + (len(good) if done.stopped else len(batch))
         if good or not done.stopped:
             wanted = [edit for _, edit in edits]
-            note = {**what, "records": taken}
+            note, so_far = {**what, "records": taken}, {**what, "records": before}
+            # Facts count as taken only when what was said of them is in too.
+            later = not dry_run and any(row.said for row in good)
+            options: dict[str, Any] = {"actor": actor, "dry_run": dry_run, "imported": so_far if later else note}
             if write is not None and wanted:
-                results = write(wanted, actor=actor, dry_run=dry_run, imported=note)
+                results = write(wanted, **options)
             else:
                 keys = encode(wanted) if encode is not None and wanted else None
-                results = store.put(wanted, keys, actor=actor, dry_run=dry_run, imported=note)
+                results = store.put(wanted, keys, **options)
             _count(done, edits, results)
-            if not dry_run:
-                _correct(store, good, results, actor)
+            if later:
+                store.say(_said(good, results), actor=actor, imported=note)
             done.committed += len(edits)
             done.stopped |= bool(done.errors) and not skip_errors
         if progress is not None:
@@ -104,17 +109,17 @@ def import_file(
     return done
 
 
-def _correct(store: "EditStore", rows: Sequence[Row], results: Sequence[PutResult], actor: str | None) -> None:
-    """Say again of the edits of a batch what people said of them where the file comes from; one more batch for each."""
-    results = list(results)
+def _said(rows: Sequence[Row], results: Sequence[PutResult]) -> list[tuple[str, str | None, Said]]:
+    """Return what the rows say about when their edits fire, of all that are in the store, and of whole namespaces."""
+    said: list[tuple[str, str | None, Said]] = []
+    left = iter(results)
     for row in rows:
-        of_row, results = results[: len(row.edits)], results[len(row.edits) :]
-        for result in of_row:
-            for kind in ("allow", "deny") if row.said and result.status != "conflict" else ():
-                queries = [query for said, query in row.said if said == kind]
-                say = store.allow if kind == "allow" else store.deny
-                if queries:
-                    say(result.edit.edit_id, queries, namespace=result.edit.namespace, actor=actor)
+        if not row.edits:
+            said += [(row.namespace, None, one) for one in row.said if one.kind == CALIBRATED]
+        for result in itertools.islice(left, len(row.edits)):
+            if result.status != "conflict":
+                said += [(result.edit.namespace, result.edit.edit_id, one) for one in row.said]
+    return said
 
 
 def _digest(file: BinaryIO) -> str:
@@ -127,7 +132,7 @@ def _digest(file: BinaryIO) -> str:
 
 def _reached(store: "EditStore", what: Mapping[str, Any]) -> int:
     """Return how many records an interrupted import of the same file took, where nothing has happened since."""
-    for last in store.log(limit=1):
+    for last in store.log(limit=1, without="apply"):
         said = dict(last.payload or {})
         records = said.pop("records", 0)
         if last.kind == "import" and said == what:
@@ -136,7 +141,7 @@ def _reached(store: "EditStore", what: Mapping[str, Any]) -> int:
 
 
 def _placed(row: Row, namespace: str) -> Row:
-    return replace(row, edits=tuple(replace(edit, namespace=namespace) for edit in row.edits))
+    return replace(row, edits=tuple(replace(edit, namespace=namespace) for edit in row.edits), namespace=namespace)
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:

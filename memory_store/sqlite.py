@@ -88,6 +88,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE INDEX corrections_by_edit ON corrections (edit) WHERE edit IS NOT NULL""",
         """CREATE INDEX corrections_that_allow ON corrections (namespace) WHERE standing AND kind = 'allow'""",
     ),
+    (
+        # encoder: whose keys a threshold was measured with; with another encoder's it says nothing.
+        """ALTER TABLE corrections ADD COLUMN encoder TEXT""",
+        """UPDATE corrections SET encoder = (SELECT value FROM meta WHERE name = 'encoder') WHERE value IS NOT NULL""",
+    ),
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from memory_store.audit import Finding, examined, verified
 from memory_store.batch import Batch
-from memory_store.corrections import EVERY_EDIT, Correction, Said, allowed, correct, said_of, standing
+from memory_store.corrections import APPLIES, EVERY_EDIT, Correction, Said, allowed, correct, said_of, standing
 from memory_store.edit import DEFAULT_NAMESPACE, Diff, Edit, Hit, PutResult, Status, Version
 from memory_store.erasing import Purged, erase
 from memory_store.errors import BatchNotFoundError, ConfigError, EncoderMismatchError
@@ -169,15 +169,48 @@ class EditStore:
                 if row is not None:
                     self._db.put_vectors((row, kind, rows[number]) for kind, rows in blobs.items())
                     for one in (said or {}).get(number, ()):
-                        stored = self._versions.found(edit.namespace, result.edit.edit_id)
-                        space = edit.namespace
-                        correct(
-                            batch, one.kind, one.text, namespace=space, stored=stored, value=one.value, said=one.why
-                        )
+                        self._say(batch, edit.namespace, result.edit.edit_id, one)
                 results.append(result if row is None or dry_run else replace(result, batch=batch.number))
             if imported is not None:
                 batch.event("import", edits[0].namespace if edits else DEFAULT_NAMESPACE, dict(imported))
         return results
+
+    def say(
+        self,
+        said: Sequence[tuple[str, str | None, Said]],
+        *,
+        actor: str | None = None,
+        imported: Mapping[str, Any] | None = None,
+    ) -> list[Correction]:
+        """Make corrections of any kind, all in one batch, which ``undo`` takes back.
+
+        Args:
+            said: namespace, edit_id and correction; an edit_id of None is for what holds for every edit there.
+            imported: as for ``put``.
+
+        Returns:
+            What stands now for each; its ``batch`` is 0 where it stood before.
+
+        Raises:
+            EditNotFoundError: an edit_id is unknown; nothing is stored.
+        """
+        with self._batch(actor) as batch:
+            made = [self._say(batch, namespace, edit_id, one) for namespace, edit_id, one in said]
+            if imported is not None:
+                batch.event("import", said[0][0] if said else DEFAULT_NAMESPACE, dict(imported))
+        return made
+
+    def _say(self, batch: Batch, namespace: str, edit_id: str | None, one: Said) -> Correction:
+        return correct(
+            batch,
+            one.kind,
+            one.text,
+            namespace=namespace,
+            stored=None if edit_id is None else self._versions.found(namespace, edit_id),
+            value=one.value,
+            encoder=one.encoder or self.encoder,
+            said=one.why,
+        )
 
     def _put_one(
         self,
@@ -314,7 +347,8 @@ class EditStore:
         """Give every version new keys by another encoder, and name it in the store.
 
         Encoding happens outside the transaction, so others can read and write meanwhile; an interruption leaves the
-        store as it was.
+        store as it was. Thresholds measured with the encoder before say nothing from then on; they do again when the
+        store goes back to it.
 
         Args:
             encoder: its fingerprint.
@@ -436,6 +470,8 @@ class EditStore:
     ) -> Correction:
         """Say from which probability on a decider's edits fire in a namespace; ``undo`` takes it back.
 
+        It says nothing while the store has the keys of another encoder (``reindex``).
+
         Args:
             decider: its name, such as ``pair``.
             threshold: a probability, in [0, 1].
@@ -445,7 +481,8 @@ class EditStore:
             raise ConfigError(f"threshold is {threshold}, wanted a probability in [0, 1]")
         namespace = validated_namespace(namespace)
         with self._batch(actor) as batch:
-            return correct(batch, "calibrate", decider, namespace=namespace, value=threshold, said=measured)
+            one = Said("calibrate", decider, threshold, measured or {})
+            return self._say(batch, namespace, None, one)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -685,7 +722,7 @@ class EditStore:
     def corrections(
         self, namespace: str = DEFAULT_NAMESPACE, *, identities: Sequence[str] | None = None, edit_id: str | None = None
     ) -> list[Correction]:
-        """Return the corrections that stand, in the order they were given.
+        """Return the corrections that stand, in the order they were given; no thresholds of another encoder.
 
         Args:
             identities: of these facts only, and what holds for every edit.
@@ -757,7 +794,9 @@ class EditStore:
                     for name, total in totals.items()
                 },
                 "corrections": dict(
-                    self._db.rows("SELECT kind, count(*) FROM corrections WHERE standing GROUP BY kind ORDER BY kind")
+                    self._db.rows(
+                        f"SELECT kind, count(*) FROM corrections c WHERE {APPLIES} GROUP BY kind ORDER BY kind"
+                    )
                 ),
                 "calibrated": self._calibrated(),
                 "events": self._log.last_seq(),
@@ -768,7 +807,7 @@ class EditStore:
     def _calibrated(self) -> dict[str, dict[str, float]]:
         """Namespace to decider to the probability from which its edits fire there."""
         found: dict[str, dict[str, float]] = {}
-        rows = self._db.rows("SELECT namespace, text, value FROM corrections WHERE standing AND kind = 'calibrate'")
+        rows = self._db.rows(f"SELECT namespace, text, value FROM corrections c WHERE {APPLIES} AND kind = 'calibrate'")
         for namespace, decider, value in sorted(rows):
             found.setdefault(namespace, {})[decider] = value
         return found
@@ -780,11 +819,12 @@ class EditStore:
         namespace: str | None = None,
         kind: str | None = None,
         edit_id: str | None = None,
+        without: str | None = None,
     ) -> list[Event]:
-        """Return what happened, the newest first; with ``edit_id``, to that version."""
+        """Return what happened, the newest first; with ``edit_id``, to that version; ``without`` one kind of event."""
         with self._db.snapshot():
             row = None if edit_id is None else self._versions.found(namespace or DEFAULT_NAMESPACE, edit_id).row
-            return self._log.read(limit=limit, namespace=namespace, kind=kind, edit=row)
+            return self._log.read(limit=limit, namespace=namespace, kind=kind, edit=row, without=without)
 
     def head(self) -> str:
         """Return the hash of the last event; noted elsewhere, it shows later that nothing before it was changed."""

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, BinaryIO, Literal, get_args
 
-from memory_store.corrections import CorrectionKind
-from memory_store.edit import Edit, Status
+from memory_store.corrections import Correction, CorrectionKind, Said
+from memory_store.edit import DEFAULT_NAMESPACE, Edit, Status
 from memory_store.errors import ConfigError, InvalidEditError
 from memory_store.foreign import FORMATS, edits_of, format_of
-from memory_store.validation import validated, validated_query
+from memory_store.validation import validated, validated_namespace, validated_query
 
 LONGEST_LINE = 1_000_000
 """Bytes; a longer line cannot be one edit."""
@@ -24,8 +24,12 @@ LONGEST_ARRAY = 512_000_000
 """Bytes; a JSON array is read as a whole."""
 KINDS = ("auto", "jsonl", "csv", *FORMATS)
 
-SAID = ("allow", "deny")
-"""Fields of a record beside those of its edit: the questions that people allowed and denied for it, as lists."""
+_QUERIES: tuple[CorrectionKind, ...] = ("allow", "deny")
+SAID = (*_QUERIES, "threshold")
+"""Fields of a record beside those of its edit, as lists: the questions that people allowed and denied for it, and its
+own thresholds, each as an object with a decider, a value, and the encoder it was measured with."""
+CALIBRATED: CorrectionKind = "calibrate"
+"""Field of a record that has no edit: the thresholds of a namespace, which it names."""
 _DEFAULTS = {field.name: field.default for field in fields(Edit)}
 _LISTS = ("aliases", "tags")
 _CLOSED: tuple[Status, ...] = ("forgotten", "undone")
@@ -54,8 +58,9 @@ class Row:
     """Of the line on which it begins; the first line is 1."""
     edits: tuple[Edit, ...] = ()
     error: str = ""
-    said: tuple[tuple[CorrectionKind, str], ...] = ()
-    """What people said about when they fire: kind and question."""
+    said: tuple[Said, ...] = ()
+    """What was said about when they fire; where the row has no edit, about every edit of ``namespace``."""
+    namespace: str = DEFAULT_NAMESPACE
 
 
 # -- out ---------------------------------------------------------------------------------------------------------------
@@ -154,8 +159,7 @@ def _json_rows(file: BinaryIO, kind: str) -> Iterator[Row]:
         try:
             text = _decoded(raw).strip().removeprefix("\ufeff")
             if text:
-                record, said = _without_said(_record(text))
-                yield Row(number, _edits(record, kind), said=said)
+                yield _row(number, _record(text), kind)
         except InvalidEditError as error:
             yield Row(number, error=f"line {number}: {error}")
 
@@ -187,8 +191,7 @@ def _array_rows(file: BinaryIO, kind: str) -> Iterator[Row]:
             yield Row(number, error=f"line {number}: not JSON ({error}); what comes after it was not read")
             return
         try:
-            record, said = _without_said(_once(record, twice))
-            yield Row(number, _edits(record, kind), said=said)
+            yield _row(number, _once(record, twice), kind)
         except InvalidEditError as error:
             yield Row(number, error=f"line {number}: {error}")
 
@@ -352,18 +355,49 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
             raw = file.readline(LONGEST_LINE + 2)
 
 
-def _without_said(record: dict[str, Any]) -> tuple[dict[str, Any], tuple[tuple[CorrectionKind, str], ...]]:
-    """Return a record of ours without what was said of it, and that."""
-    said: list[tuple[CorrectionKind, str]] = []
+def _row(number: int, record: dict[str, Any], kind: str) -> Row:
+    """Return what a JSON record holds: edits with what was said of them, or the thresholds of a namespace."""
+    if CALIBRATED in record and "statement" not in record:
+        unknown = sorted(record.keys() - {CALIBRATED, "namespace"})
+        if unknown:
+            raise InvalidEditError(f"{unknown[0]!r:.60} does not go with {CALIBRATED}; wanted a namespace beside it")
+        namespace = validated_namespace(record.get("namespace", DEFAULT_NAMESPACE))
+        return Row(number, said=_thresholds(record, CALIBRATED), namespace=namespace)
     if "statement" not in record:
-        return record, ()
-    kinds: tuple[CorrectionKind, ...] = ("allow", "deny")
-    for kind in kinds:
-        queries = record.get(kind) or []
-        if not isinstance(queries, list):
-            raise InvalidEditError(f"{kind} must be a list of questions, got {queries!r:.60}")
-        said += [(kind, validated_query(query)) for query in queries]
-    return {name: value for name, value in record.items() if name not in SAID}, tuple(said)
+        return Row(number, _edits(record, kind))
+    said = [Said(said_kind, validated_query(query)) for said_kind in _QUERIES for query in _list(record, said_kind)]
+    edits = _edits({name: value for name, value in record.items() if name not in SAID}, kind)
+    return Row(number, edits, said=(*said, *_thresholds(record, "threshold")))
+
+
+def _list(record: Mapping[str, Any], name: str, of: str = "questions") -> list[Any]:
+    values = record.get(name) or []
+    if not isinstance(values, list):
+        raise InvalidEditError(f"{name} must be a list of {of}, got {values!r:.60}")
+    return values
+
+
+def _thresholds(record: Mapping[str, Any], name: CorrectionKind) -> tuple[Said, ...]:
+    said = []
+    for one in _list(record, name, "thresholds"):
+        try:
+            decider, value, encoder = one["decider"], one["value"], one.get("encoder")
+            if not (isinstance(decider, str) and isinstance(encoder, str | None) and 0 <= value <= 1):
+                raise ValueError
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            wanted = 'wanted {"decider": "pair", "value": 0.5, "encoder": "…"}, the value from 0 to 1'
+            raise InvalidEditError(f"{name} holds {one!r:.80}, {wanted}") from error
+        said.append(Said(name, validated_query(decider), float(value), encoder=encoder))
+    return tuple(said)
+
+
+def said_to_record(corrections: Iterable[Correction]) -> dict[str, list[Any]]:
+    """Return the fields that give corrections back, under the names of ``SAID`` and ``CALIBRATED``."""
+    record: dict[str, list[Any]] = {}
+    for one in corrections:
+        threshold = {"decider": one.text, "value": one.value, "encoder": one.encoder}
+        record.setdefault(one.kind, []).append(one.text if one.kind in _QUERIES else threshold)
+    return record
 
 
 def _edits(record: Mapping[str, Any], kind: str) -> tuple[Edit, ...]:

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from memory_store.corrections import EVERY_EDIT
 from memory_store.errors import ConfigError, ConflictError, InvalidEditError
-from memory_store.transfer import KINDS, SAID, records_to_csv, records_to_lines, to_record
+from memory_store.transfer import CALIBRATED, KINDS, records_to_csv, records_to_lines, said_to_record, to_record
 from scr.cli.conflicts import on_conflict_option, open_judging_editor
 from scr.cli.opening import existing_store, nothing_in, open_store, progress_bar, user
 from scr.cli.options import Command, Session, pass_session
@@ -23,6 +24,7 @@ from scr.cli.output import edit_data, one_line
 from scr.cli.text import checked
 
 if TYPE_CHECKING:
+    from memory_store.corrections import Correction
     from memory_store.edit import Edit, PutResult, Version
     from memory_store.importing import Imported
     from memory_store.store import EditStore
@@ -218,8 +220,8 @@ def _progress(session: Session, size: int) -> Iterator[Callable[["Imported", int
 def export(session: Session, form: str, as_of: str | None, known_at: str | None, history: bool) -> None:
     """Write the facts of a namespace to standard output, so that "scr import" reads them back.
 
-    JSON Lines give back every field, and under "allow" and "deny" what was said about when a fact fires, which CSV
-    leaves out; in CSV an empty cell is an absent one.
+    JSON Lines give back every field, under "allow", "deny" and "threshold" what was said about when a fact fires, and
+    in a line of its own the thresholds of "scr calibrate". CSV leaves these out; in CSV an empty cell is an absent one.
     """
     for name, time_given in (("--as-of", as_of), ("--known-at", known_at)):
         if time_given is not None and history:
@@ -233,6 +235,8 @@ def export(session: Session, form: str, as_of: str | None, known_at: str | None,
         session.print("scr.export/1", {"namespace": namespace, "edits": edits}, lambda: "")
         return
     said = _said(store, namespace) if store is not None and form == "jsonl" else {}
+    of_every = said.pop(EVERY_EDIT, {})
+    calibrated = [{CALIBRATED: of_every[CALIBRATED], "namespace": namespace}] if CALIBRATED in of_every else []
     shown = (
         {
             **record["edit"],
@@ -241,7 +245,11 @@ def export(session: Session, form: str, as_of: str | None, known_at: str | None,
         }
         for record in records
     )
-    lines = records_to_lines(shown) if form == "jsonl" else records_to_csv(shown, ["status"] if history else [])
+    lines = (
+        records_to_lines(chain(shown, calibrated))
+        if form == "jsonl"
+        else records_to_csv(shown, ["status"] if history else [])
+    )
     while part := list(islice(lines, 1000)):
         click.echo("\n".join(part))
     if not count:
@@ -274,10 +282,9 @@ def _record(version: "Version") -> dict[str, Any]:
     }
 
 
-def _said(store: "EditStore", namespace: str) -> dict[str, dict[str, list[str]]]:
-    """Of each fact, by its identity, the questions allowed and denied for it."""
-    said: dict[str, dict[str, list[str]]] = {}
+def _said(store: "EditStore", namespace: str) -> dict[str, dict[str, list[Any]]]:
+    """What was said of each fact, by its identity, and of every fact, as fields of a record."""
+    said: dict[str, list[Correction]] = {}
     for correction in store.corrections(namespace):
-        if correction.kind in SAID:
-            said.setdefault(correction.identity, {}).setdefault(correction.kind, []).append(correction.text)
-    return said
+        said.setdefault(correction.identity, []).append(correction)
+    return {identity: said_to_record(corrections) for identity, corrections in said.items()}

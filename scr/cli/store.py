@@ -1,6 +1,7 @@
 """``scr store``: the file that holds the memory."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +166,10 @@ def backup(session: Session, file: str) -> None:
 @click.option("--encoder", metavar="NAME", help="The encoder to go over to (else SCR_ENCODER, else the default).")
 @pass_session
 def reindex(session: Session, encoder: str | None) -> None:
-    """Give every fact new keys: after a change of encoder, or where keys are missing."""
+    """Give every fact new keys: after a change of encoder, or where keys are missing.
+
+    Thresholds that "scr calibrate" or "scr add" measured with one encoder say nothing with another.
+    """
     from scr.editor import keys_of
     from scr.encoder import load_encoder
 
@@ -178,15 +182,32 @@ def reindex(session: Session, encoder: str | None) -> None:
     if encoder not in (None, used.fingerprint):
         settings = within_reach(session, replace(settings, encoder=encoder))
         used = load_encoder(encoder, offline=settings.offline, device=settings.device)
-    before, head = opened.encoder, opened.head()
+    before, head, said = opened.encoder, opened.head(), opened.stats()["corrections"]
 
     with progress_bar(session, "encode", "fact") as show:
         count = opened.reindex(used.fingerprint, lambda edits: keys_of(used, edits), actor=user(), progress=show)
+    set_aside = _fewer(said, opened.stats()["corrections"])
     session.print(
         "scr.store.reindex/1",
-        {"versions": count, "from": before, "to": used.fingerprint, "head_before": head},
+        {
+            "versions": count,
+            "from": before,
+            "to": used.fingerprint,
+            "head_before": head,
+            "thresholds_set_aside": set_aside,
+        },
         lambda: f"reindexed  {count} versions of facts with {used.fingerprint}",
     )
+    if set_aside and not session.json:
+        session.say(
+            f"scr: {set_aside} thresholds were measured with {before} and say nothing now; "
+            "measure again: scr calibrate --help"
+        )
+
+
+def _fewer(before: Mapping[str, int], after: Mapping[str, int]) -> int:
+    """How many thresholds no longer apply."""
+    return sum(max(0, before.get(kind, 0) - after.get(kind, 0)) for kind in ("calibrate", "threshold"))
 
 
 @store.command(

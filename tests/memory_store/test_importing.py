@@ -279,6 +279,72 @@ def test_a_disk_that_fills_up_loses_no_committed_row_and_the_import_goes_on(tmp_
         assert len(store) == 2000
 
 
+SAID = [
+    {"statement": "Box 1 is red.", "allow": ["Is box 1 red?"], "threshold": [{"decider": "pair", "value": 0.75}]},
+    {"calibrate": [{"decider": "pair", "value": 0.5, "encoder": "toy"}]},
+]
+
+
+def test_what_is_said_of_facts_and_of_a_namespace_comes_in_with_them(store, keys_of):
+    def encode(edits):
+        return {"statement": keys_of([edit.statement for edit in edits])}
+
+    done = import_file(store, lines(*SAID), encode=encode)
+    assert not done.errors and done.counts["added"] == 1
+    said = [(c.kind, c.text, c.value, c.encoder) for c in store.corrections()]
+    assert said == [
+        ("allow", "Is box 1 red?", None, None),
+        ("threshold", "pair", 0.75, "toy"),
+        ("calibrate", "pair", 0.5, "toy"),
+    ]
+    import_file(store, lines(*SAID), encode=encode, namespace="elsewhere")
+    assert len(store.corrections("elsewhere")) == 3 and store.verify().ok
+
+
+def test_an_interrupted_import_with_corrections_goes_on_where_it_was(store):
+    rows = [{**row, "deny": [f"Is box {n} blue?"]} for n, row in enumerate(numbered(600))]
+
+    class Cut(Exception):
+        pass
+
+    def cut(done, at):
+        if done.committed == 512:
+            raise Cut
+
+    with pytest.raises(Cut):
+        import_file(store, lines(*rows), progress=cut)
+    with pytest.raises(Cut):  # killed between the facts of a batch and what is said of them
+        import_file(store, lines(*rows), write=lambda edits, **more: [store.put(edits, **more), cut(_Done, 0)])
+    assert len(store) == 600 and len(store.corrections()) == 512
+    store.record("apply", {})  # somebody asked in between
+    done = import_file(store, lines(*rows))
+    assert (done.resumed_after, done.counts["duplicate"], done.rows) == (512, 88, 88)
+    assert len(store) == 600 == len(store.corrections()) and store.verify().ok
+
+
+class _Done:
+    committed = 512
+
+
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [
+        ({"statement": "A.", "threshold": {"pair": 0.5}}, "line 1: threshold must be a list of thresholds"),
+        (
+            {"statement": "A.", "threshold": [{"decider": "pair"}]},
+            "line 1: threshold holds {'decider': 'pair'}, wanted",
+        ),
+        ({"calibrate": [{"decider": "pair", "value": 1.5}]}, "the value from 0 to 1"),
+        ({"calibrate": [{"decider": "pair", "value": True, "encoder": 5}]}, "line 1: calibrate holds"),
+        ({"calibrate": [], "subject": "A"}, "line 1: 'subject' does not go with calibrate"),
+        ({"calibrate": [], "namespace": "*"}, "line 1: namespace '*' is not a name"),
+    ],
+)
+def test_a_threshold_that_is_none_is_told_by_its_line(store, row, error):
+    (said,) = import_file(store, lines(row), skip_errors=True).errors
+    assert error in said and len(store) == 0 and store.corrections() == []
+
+
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
 def test_an_exported_store_reads_back_equal(store, put, capital, clock, form):
     put(

@@ -3,8 +3,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import Result
+
+from memory_store.edit import Edit
+from memory_store.store import EditStore
 
 Run = Callable[..., Result]
 
@@ -96,6 +100,31 @@ def test_an_export_reads_back_to_the_same_facts(scr: Run, form: str) -> None:
     after = data(scr("ls", "--json", "-s", "other.scr"))["edits"]
     timeless = [{**edit, "recorded_at": None} for edit in before]
     assert [{**edit, "recorded_at": None} for edit in after] == timeless
+
+
+def test_calibrated_thresholds_travel_with_the_facts(scr: Run) -> None:
+    scr("add", "The capital of France is Lyon.", "--id", "new", "-n", "eu")
+    with EditStore.open(stats(scr)["path"]) as store:
+        store.calibrate("pair", 0.375, namespace="eu")
+    text = scr("export", "-n", "eu").stdout
+    assert len(text.splitlines()) == 2 and "0.375" not in scr("export", "-n", "eu", "--format", "csv").stdout
+    assert scr("import", "-", "-s", "other.scr", input=text).exit_code == 0
+    assert stats(scr, "-s", "other.scr")["calibrated"] == {"eu": {"pair": 0.375}}
+    assert scr("export", "-n", "eu", "-s", "other.scr").stdout.splitlines()[1] == text.splitlines()[1]
+
+
+def test_thresholds_are_set_aside_where_another_encoder_comes(scr: Run) -> None:
+    with EditStore.open("x.scr", encoder="other@1") as store:
+        store.put([Edit(statement="Old fact.", edit_id="old")], {"statement": np.eye(1, 8, dtype=np.float32)})
+        store.calibrate("pair", 0.375)
+    moved = scr("store", "reindex", "-s", "x.scr")
+    assert "1 thresholds were measured with other@1 and say nothing now" in moved.stderr
+    assert stats(scr, "-s", "x.scr")["calibrated"] == {}
+    assert data(scr("store", "reindex", "-s", "x.scr", "--json"))["thresholds_set_aside"] == 0
+
+
+def stats(scr: Run, *options: str) -> Any:
+    return data(scr("store", "stats", "--json", *options))
 
 
 def test_a_history_gives_every_version_with_its_status_and_what_was_removed_stays_removed(scr: Run) -> None:
