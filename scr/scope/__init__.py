@@ -37,9 +37,9 @@ def load_scope(
 
         return FailClosed(PairClassifier.load(encoder, threshold=threshold))
     if name == "cosine":
-        from scr.scope.cosine import CosineScope
+        from scr.scope.cosine import CosineScope, fitted_threshold
 
-        return FailClosed(CosineScope() if threshold is None else CosineScope(threshold))
+        return FailClosed(CosineScope(fitted_threshold(encoder.fingerprint) if threshold is None else threshold))
     if name == "llm":
         from scr.scope.llm import LLMScope
 

@@ -7,6 +7,22 @@ from scr.protocols import Candidate, Decision, Judged
 
 DEFAULT_THRESHOLD = 0.685
 """The best single cut-off for all-MiniLM-L6-v2 on the scope benchmark; it still confuses relations of one subject."""
+_FITTED = {
+    "sentence-transformers/all-MiniLM-L6-v2@53aa51172d14:mean:256": DEFAULT_THRESHOLD,
+    "hash@1:words+trigrams:384": DEFAULT_THRESHOLD,  # of words and their parts that two texts share, enough for tests
+}
+"""By the encoder's fingerprint, the cut-off chosen with its keys."""
+SAME_TEXT = 0.9999
+"""Cosine that only a text and itself reach, rounding aside."""
+
+
+def fitted_threshold(encoder: str) -> float:
+    """Return the cut-off for an encoder's keys, by its fingerprint.
+
+    For an encoder with which none was chosen, nothing but a fact's own statement fires until one is measured
+    (``scr calibrate --scope cosine``).
+    """
+    return _FITTED.get(encoder, SAME_TEXT)
 
 
 class CosineScope:
@@ -40,4 +56,4 @@ class CosineScope:
         return Decision(in_scope=judged[:cut], near_misses=judged[cut : cut + 5], threshold=self.threshold)
 
 
-__all__ = ["DEFAULT_THRESHOLD", "CosineScope"]
+__all__ = ["DEFAULT_THRESHOLD", "CosineScope", "fitted_threshold"]

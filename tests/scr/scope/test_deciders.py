@@ -9,9 +9,10 @@ from memory_store.errors import ConfigError
 from scr.encoder import HashEncoder
 from scr.protocols import Candidate, Decision, ScopeClassifier
 from scr.scope import load_scope
-from scr.scope.cosine import CosineScope
+from scr.scope.cosine import DEFAULT_THRESHOLD, CosineScope, fitted_threshold
 from scr.scope.fail_closed import FailClosed
 from scr.scope.llm import LLMScope
+from scr.scope.weights import SHIPPED, Weights
 
 
 def candidate(edit_id: str, statement: float, prompt: float = 0.0) -> Candidate:
@@ -55,6 +56,18 @@ def test_below_the_threshold_nothing_is_in_scope() -> None:
     decision = CosineScope(0.6).decide(["q"], [[candidate("a", 0.59, prompt=0.99)]])[0]
     assert decision.edit_ids == ()
     assert decision.near_misses[0].probability == 0.59
+
+
+def test_no_cosine_cut_off_is_carried_over_to_an_encoder_it_was_not_fitted_with() -> None:
+    class Foreign(HashEncoder):
+        fingerprint = "foreign@1"
+
+    used = [Weights.load(SHIPPED).encoder, HashEncoder().fingerprint]
+    assert [fitted_threshold(encoder) for encoder in used] == [DEFAULT_THRESHOLD] * 2
+    decider = load_scope("cosine", encoder=Foreign())
+    near, same = decider.decide(["q", "q"], [[candidate("a", 0.9)], [candidate("a", 0.99999994)]])
+    assert near.edit_ids == () and near.near_misses[0].probability == 0.9
+    assert same.edit_ids == ("a",)
 
 
 def test_ties_are_broken_by_id_and_not_by_order() -> None:
