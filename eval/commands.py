@@ -186,15 +186,22 @@ def run(
     examples="""
         scr eval report comparison
         scr eval report comparison --json > figures.json
+        scr eval report comparison --keep results
     """,
 )
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--keep", type=_OUT, help="Also write headline.json and headline.svg, for a README, into this folder.")
 @pass_session
-def report(session: Session, folder: Path) -> None:
+def report(session: Session, folder: Path, keep: Path | None) -> None:
     """Compute every figure from FOLDER's rows again and write its report; --json prints the figures too."""
     from eval.report import SCHEMA, as_json, write_report
 
     result = write_report(folder)
+    if keep is not None:
+        from eval.headline import keep as write_headline
+
+        for path in write_headline(result, keep):
+            session.say(f"wrote {path}")
     session.print(
         SCHEMA,
         as_json(result) if session.json else {},

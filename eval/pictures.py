@@ -24,6 +24,23 @@ _FIXED = {
 }
 _COLOURS = ("#D55E00", "#882255", "#B58900", "#CC79A7", "#332288", "#7A5230", "#44AA99", "#AA4499", "#999933")
 _MARKERS = ("triangle", "square", "diamond", "down", "circle", "plus", "cross")
+_DARK = {
+    "#ffffff": "#17191c",
+    INK: "#e8eaed",
+    FAINT: "#a2a7ad",
+    GRID: "#303439",
+    "#c4c7cb": "#4a4f55",
+    "#0072B2": "#4aa8e8",
+    "#3c4043": "#cdd0d4",
+    "#D55E00": "#f08a3c",
+    "#882255": "#f2557d",
+    "#B58900": "#e3b838",
+    "#332288": "#9d93f0",
+    "#7A5230": "#c99c72",
+    "#AA4499": "#d987ca",
+    "#999933": "#c6c660",
+}
+"""What a colour becomes where the reader's screen is dark."""
 _FONT = "system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif"
 _WIDE = 6.4
 """Pixels a character of 12 px takes, about."""
@@ -42,16 +59,23 @@ class Style:
 
 
 def styles(labels: Sequence[str]) -> dict[str, Style]:
-    """A style for each label; those of the product and the controls are the same in every report."""
-    found, number = {}, 0
+    """A style for each label and for each method's bare name; rows of one method with other settings look alike.
+
+    Those of the product and the controls are the same in every report.
+    """
+    found: dict[str, Style] = {}
+    number = 0
     for label in labels:
-        if label in _FIXED:
-            colour, marker = _FIXED[label]
-            found[label] = Style(colour, marker, strong=label == "scr", dashed=label in ("base", "oracle-context"))
-        else:
-            turn = number // len(_COLOURS)
-            found[label] = Style(_COLOURS[number % len(_COLOURS)], _MARKERS[(number + turn) % len(_MARKERS)])
-            number += 1
+        name = label.partition("+")[0]
+        if name not in found:
+            if name in _FIXED:
+                colour, marker = _FIXED[name]
+                found[name] = Style(colour, marker, strong=name == "scr", dashed=name in ("base", "oracle-context"))
+            else:
+                turn = number // len(_COLOURS)
+                found[name] = Style(_COLOURS[number % len(_COLOURS)], _MARKERS[(number + turn) % len(_MARKERS)])
+                number += 1
+        found[label] = found[name]
     return found
 
 
@@ -139,9 +163,14 @@ def svg(width: float, height: float, body: Iterable[str], title: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
         f'height="{height:g}" role="img" font-family="{_FONT}">'
-        f"<title>{escape(title)}</title>\n"
+        f"<title>{escape(title)}</title>\n<style>{_dark()}</style>\n"
         f'<rect width="{width:g}" height="{height:g}" fill="#ffffff"/>\n{inner}\n</svg>'
     )
+
+
+def _dark() -> str:
+    rules = "".join(f'[fill="{a}"]{{fill:{b}}}[stroke="{a}"]{{stroke:{b}}}' for a, b in _DARK.items())
+    return "@media (prefers-color-scheme:dark){" + rules + "}"
 
 
 def text(
@@ -209,64 +238,170 @@ def spaced(places: Sequence[float], gap: float, low: float, high: float) -> list
     return found
 
 
-def curves(title: str, x: Axis, y: Axis, lines: dict[str, list[Point]], look: dict[str, Style]) -> str:
-    """Lines over the number of edits with intervals, each method's name at its end.
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Lines over one axis; one of several charts that stand in a grid."""
+
+    title: str
+    x: Axis
+    y: Axis
+    lines: dict[str, list[Point]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cross:
+    """A point with an interval in both directions."""
+
+    x: Value
+    y: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Two measures against each other, a method a point; one of several that stand in a grid."""
+
+    title: str
+    x: Axis
+    y: Axis
+    points: dict[str, Cross]
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """Where a chart's axes stand, in pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+def grid(
+    title: str, charts: Sequence[Chart | Cloud], look: dict[str, Style], *, columns: int = 3, wide: float = 212.0
+) -> str:
+    """Charts side by side, each method's name at the end of its line or beside its point.
+
+    Args:
+        wide: of a chart between its axes, in pixels.
 
     Raises:
-        ConfigError: no line has a point.
+        ConfigError: a chart has nothing in it, or there is none.
     """
-    drawn = {label: points for label, points in lines.items() if points}
-    if not drawn:
+    if not charts or not all(_labels(chart) for chart in charts):
         raise ConfigError(f"nothing to draw in {title!r}")
-    left, top, right = 64.0, 40.0, 640.0
-    bottom = top + max(250.0, 17.0 * len(drawn))
-    names = 14 + _WIDE * max(map(len, drawn)) + 34
-    body = [text(left, 20, title, size=14, bold=True), *_frame(x, y, left, top, right, bottom)]
-    labels = list(drawn)
+    columns = min(columns, len(charts))
+    rows = [charts[i : i + columns] for i in range(0, len(charts), columns)]
+    # Names stand right of their chart; the longest of a column makes it as wide as it is.
+    names = [max(_WIDE * len(label) for row in rows for label in _labels(*row[c : c + 1])) + 46 for c in range(columns)]
+    high = max(196.0, *(14.5 * len(_labels(chart)) for chart in charts))
+    body, top = [text(12, 22, title, size=14, bold=True)], 66.0
+    for row in rows:
+        left = 62.0
+        for chart, room in zip(row, names, strict=False):
+            box = _Box(left, top, left + wide, top + high)
+            body.append(text((box.left + box.right) / 2, top - 12, chart.title, anchor="middle", bold=True))
+            body += _frame(chart.x, chart.y, box, label=left == 62.0)
+            body += _lines(chart, box, look) if isinstance(chart, Chart) else _points(chart, box, look)
+            left += wide + room + 44
+        top += high + 92
+    width = 62.0 + sum(wide + room + 44 for room in names) - 36
+    return svg(max(width, 40 + 8 * len(title)), top - 32, body, title)
+
+
+def _labels(*charts: Chart | Cloud) -> list[str]:
+    return [
+        label
+        for chart in charts
+        for label, drawn in (chart.lines if isinstance(chart, Chart) else chart.points).items()
+        if drawn
+    ]
+
+
+def _lines(chart: Chart, box: _Box, look: dict[str, Style]) -> list[str]:
+    labels = _labels(chart)
+    bands, body, ends = [], [], []
     for place, label in enumerate(labels):
-        style, shift = look[label], (place - (len(labels) - 1) / 2) * min(2.4, 26 / len(labels))
-        spots = [(x.at(p.x, left, right) + shift, y.at(p.y.value, bottom, top), p) for p in drawn[label]]
+        style, shift = look[label], (place - (len(labels) - 1) / 2) * min(2.0, 14 / len(labels))
+        spots = [(chart.x.at(p.x, box.left, box.right) + shift, p.y) for p in chart.lines[label]]
+        at = [(sx, chart.y.at(value.value, box.bottom, box.top)) for sx, value in spots]
+        bands += _band(spots, chart.y, box, style, 0.16 if style.strong else min(0.13, 0.5 / len(labels)))
         width, dash = (2.6 if style.strong else 1.5), ("5 3" if style.dashed else "")
-        body += [
-            line(a[0], a[1], b[0], b[1], style.colour, width, dash) for a, b in zip(spots, spots[1:], strict=False)
-        ]
-        for sx, sy, p in spots:
-            if p.y.low is not None and p.y.high is not None:
-                low, high = y.at(p.y.low, bottom, top), y.at(p.y.high, bottom, top)
-                body.append(line(sx, low, sx, high, style.colour, 1.2))
-            hint = f"{label}, {tick_text(p.x)}: {p.y.shown()}"
-            body.append(f"<g><title>{escape(hint)}</title>{mark(sx, sy, style)}</g>")
-    ends = [(x.at(drawn[label][-1].x, left, right), y.at(drawn[label][-1].y.value, bottom, top)) for label in labels]
-    for label, (ex, ey), at in zip(labels, ends, spaced([e[1] for e in ends], 15, top + 4, bottom), strict=True):
+        body += [line(a[0], a[1], b[0], b[1], style.colour, width, dash) for a, b in zip(at, at[1:], strict=False)]
+        for (sx, sy), point in zip(at, chart.lines[label], strict=True):
+            hint = f"{label}, {tick_text(point.x)}: {point.y.shown()}"
+            body.append(f"<g><title>{escape(hint)}</title>{mark(sx, sy, style, size=3.8)}</g>")
+        ends.append(at[-1])
+    return [*bands, *body, *_named(labels, ends, box, look)]
+
+
+def _band(spots: Sequence[tuple[float, Value]], y: Axis, box: _Box, style: Style, opacity: float) -> list[str]:
+    """The intervals along a line, as an area; of a single point, as a bar."""
+    known = [(sx, v.low, v.high) for sx, v in spots if v.low is not None and v.high is not None]
+    if len(known) == 1:
+        ((sx, low, high),) = known
+        return [line(sx, y.at(low, box.bottom, box.top), sx, y.at(high, box.bottom, box.top), style.colour, 1.2)]
+    outline = [(sx, high) for sx, _, high in known] + [(sx, low) for sx, low, _ in reversed(known)]
+    corners = " ".join(f"{sx:.1f},{y.at(value, box.bottom, box.top):.1f}" for sx, value in outline)
+    return [f'<polygon points="{corners}" fill="{style.colour}" fill-opacity="{opacity:.2f}"/>'] if known else []
+
+
+def _points(cloud: Cloud, box: _Box, look: dict[str, Style]) -> list[str]:
+    body, ends = [], []
+    labels = _labels(cloud)
+    for label in labels:
+        style, cross = look[label], cloud.points[label]
+        at = cloud.x.at(cross.x.value, box.left, box.right), cloud.y.at(cross.y.value, box.bottom, box.top)
+        if cross.x.low is not None and cross.x.high is not None:
+            a, b = (cloud.x.at(v, box.left, box.right) for v in (cross.x.low, cross.x.high))
+            body.append(line(a, at[1], b, at[1], style.colour, 1.0))
+        if cross.y.low is not None and cross.y.high is not None:
+            a, b = (cloud.y.at(v, box.bottom, box.top) for v in (cross.y.low, cross.y.high))
+            body.append(line(at[0], a, at[0], b, style.colour, 1.0))
+        hint = f"{label}: {cloud.x.label} {cross.x.shown()}, {cloud.y.label} {cross.y.shown()}"
+        body.append(f"<g><title>{escape(hint)}</title>{mark(*at, style, size=5)}</g>")
+        ends.append(at)
+    return [*body, *_named(labels, ends, box, look)]
+
+
+def _named(labels: Sequence[str], ends: Sequence[tuple[float, float]], box: _Box, look: dict[str, Style]) -> list[str]:
+    """Each name right of the chart, near where its line ends, none over another."""
+    body = []
+    for label, (ex, ey), at in zip(labels, ends, spaced([e[1] for e in ends], 14.5, box.top, box.bottom), strict=True):
         style = look[label]
-        body.append(line(ex + 18, ey, right + 18, at, style.colour, 0.7, "1 2"))
-        body += [mark(right + 26, at, style), text(right + 36, at + 4, label, bold=style.strong)]
-    return svg(right + 22 + names, bottom + 52, body, title)
+        body.append(line(ex + 6, ey, box.right + 18, at, style.colour, 0.7, "1 2"))
+        body += [mark(box.right + 25, at, style, size=3.8)]
+        body.append(text(box.right + 34, at + 4, label, bold=style.strong))
+    return body
 
 
-def _frame(x: Axis, y: Axis, left: float, top: float, right: float, bottom: float) -> list[str]:
-    """Grid, ticks and the axes' labels."""
+def _frame(x: Axis, y: Axis, box: _Box, *, label: bool) -> list[str]:
+    """Grid, ticks and the axes' labels; the upright one's only where ``label``."""
     body = []
     for value in y.ticks:
-        at = y.at(value, bottom, top)
+        at = y.at(value, box.bottom, box.top)
         body += [
-            line(left, at, right, at, GRID),
-            text(left - 8, at + 4, tick_text(value), anchor="end", size=11, colour=FAINT),
+            line(box.left, at, box.right, at, GRID),
+            text(box.left - 7, at + 4, tick_text(value), anchor="end", size=11, colour=FAINT),
         ]
     for value in x.ticks:
-        at = x.at(value, left, right)
+        at = x.at(value, box.left, box.right)
         body += [
-            line(at, top, at, bottom, GRID, 0.7),
-            line(at, bottom, at, bottom + 5, FAINT),
-            text(at, bottom + 19, tick_text(value), anchor="middle", size=11, colour=FAINT),
+            line(at, box.top, at, box.bottom, GRID, 0.7),
+            line(at, box.bottom, at, box.bottom + 4, FAINT),
+            text(at, box.bottom + 17, tick_text(value), anchor="middle", size=11, colour=FAINT),
         ]
-    middle = (top + bottom) / 2
+    middle, across = (box.top + box.bottom) / 2, (box.left + box.right) / 2
     body += [
-        line(left, bottom, right, bottom, FAINT),
-        line(left, top, left, bottom, FAINT),
-        text((left + right) / 2, bottom + 40, x.label, anchor="middle"),
-        f'<g transform="rotate(-90 16 {middle:.1f})">{text(16, middle, y.label, anchor="middle")}</g>',
+        line(box.left, box.bottom, box.right, box.bottom, FAINT),
+        line(box.left, box.top, box.left, box.bottom, FAINT),
+        text(across, box.bottom + 36, x.label, anchor="middle", size=11, colour=FAINT),
     ]
+    if label:
+        side = box.left - 46
+        body.append(
+            f'<g transform="rotate(-90 {side:.1f} {middle:.1f})">'
+            f"{text(side, middle, y.label, anchor='middle', size=11, colour=FAINT)}</g>"
+        )
     return body
 
 
@@ -330,7 +465,7 @@ def dots(title: str, rows: Sequence[tuple[str, str]], panels: Sequence[Panel], l
 def _dot(panel: Panel, label: str, place: float, start: float, end: float, style: Style) -> list[str]:
     point = panel.values.get(label)
     if point is None:
-        return [text((start + end) / 2, place + 4, "not measured", anchor="middle", size=10, colour="#9aa0a6")]
+        return [text((start + end) / 2, place + 4, "not measured", anchor="middle", size=10, colour=FAINT)]
     body = []
     at = panel.axis.at(point.value, start, end)
     other = (panel.open_values or {}).get(label)
@@ -345,58 +480,18 @@ def _dot(panel: Panel, label: str, place: float, start: float, end: float, style
     return body
 
 
-@dataclass(frozen=True, slots=True)
-class Cross:
-    """A point with an interval in both directions."""
-
-    x: Value
-    y: Value
-
-
-def scatter(title: str, x: Axis, y: Axis, points: dict[str, Cross], look: dict[str, Style]) -> str:
-    """Two measures against each other, a method a point, its name beside it.
-
-    Raises:
-        ConfigError: no points.
-    """
-    if not points:
-        raise ConfigError(f"nothing to draw in {title!r}")
-    left, top, right, bottom = 64.0, 40.0, 520.0, 400.0
-    names = 14 + _WIDE * max(map(len, points)) + 40
-    body = [text(left, 20, title, size=14, bold=True), *_frame(x, y, left, top, right, bottom)]
-    spots = {}
-    for label, cross in points.items():
-        style = look[label]
-        at = x.at(cross.x.value, left, right), y.at(cross.y.value, bottom, top)
-        spots[label] = at
-        if cross.x.low is not None and cross.x.high is not None:
-            ends = x.at(cross.x.low, left, right), x.at(cross.x.high, left, right)
-            body.append(line(ends[0], at[1], ends[1], at[1], style.colour, 1.0))
-        if cross.y.low is not None and cross.y.high is not None:
-            ends = y.at(cross.y.low, bottom, top), y.at(cross.y.high, bottom, top)
-            body.append(line(at[0], ends[0], at[0], ends[1], style.colour, 1.0))
-        hint = f"{label}: {x.label} {cross.x.shown()}, {y.label} {cross.y.shown()}"
-        body.append(f"<g><title>{escape(hint)}</title>{mark(*at, style, size=5.5)}</g>")
-    labels = list(points)
-    heights = spaced([spots[label][1] for label in labels], 16, top + 4, bottom)
-    for label, height in zip(labels, heights, strict=True):
-        style, (sx, sy) = look[label], spots[label]
-        body.append(line(sx + 7, sy, right + 18, height, style.colour, 0.6, "1 2"))
-        body += [mark(right + 27, height, style), text(right + 38, height + 4, label, bold=style.strong)]
-    return svg(right + 24 + names, bottom + 52, body, title)
-
-
 __all__ = [
     "Axis",
+    "Chart",
+    "Cloud",
     "Cross",
     "Panel",
     "Point",
     "Style",
     "Value",
-    "curves",
     "dots",
+    "grid",
     "log_axis",
-    "scatter",
     "share_axis",
     "spaced",
     "styles",

@@ -122,6 +122,25 @@ def figures() -> str:
     return "\n".join(parts)
 
 
+def headline() -> str:
+    """The side-by-side run: its picture, its table, what became of the lines and targets, and the command.
+
+    Empty before ``scr eval report FOLDER --keep eval/results`` has stored one.
+    """
+    if not (RESULTS / "headline.json").is_file():
+        return ""
+    from eval.headline import PICTURE_FILE, table
+
+    stored = result("headline")
+    title, header, rows = table(stored["result"])
+    lines = [f"![{title.rstrip(':')}](eval/results/{PICTURE_FILE})", "", f"**{title}**", ""]
+    lines += [f"| {' | '.join(header)} |", "|---" * len(header) + "|", *(f"| {' | '.join(row)} |" for row in rows)]
+    claims = [claim for claim in stored["result"]["claims"] if claim["kind"] != "finding"]
+    lines += ["", *(f"- {claim['claim']}: {claim['verdict']}" for claim in claims)]
+    lines += ["", f"Again: `{stored['command']}`, then `scr eval report FOLDER` for the whole page."]
+    return "\n".join(lines) + "\n"
+
+
 Table = tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from eval import pictures
-from eval.pictures import Cross, Panel, Point, Style, Value
+from eval import headline, pictures
+from eval.pictures import Axis, Chart, Cloud, Cross, Panel, Point, Style, Value
 from eval.scores import (
     FORCED,
     GENERATED,
@@ -26,9 +26,9 @@ from eval.scores import (
     Metric,
     Result,
     read_result,
-    worst_condition,
+    worst,
 )
-from eval.shapes import shapes
+from eval.shapes import Shape, is_published, shapes
 
 SCHEMA = "scr.eval.report/1"
 HTML_FILE, MARKDOWN_FILE = "report.html", "report.md"
@@ -65,6 +65,23 @@ def points_to_show(result: Result) -> list[int]:
 def in_order(result: Result) -> list[MethodResult]:
     """Controls, retrieval, parametric; within each as run."""
     return sorted(result.methods.values(), key=lambda m: _FAMILIES.index(result.family(m.label)))
+
+
+def groups(result: Result) -> dict[str, dict[str, MethodResult]]:
+    """Methods that share a chart, by title; in it by bare name where that says which row is meant."""
+    found: dict[str, list[MethodResult]] = {}
+    for method in in_order(result):
+        if result.family(method.label) != "parametric":
+            title = "memories and controls"
+        elif is_published(method):
+            title = "weight editors, published settings"
+        else:
+            title = "weight editors, tuned settings"
+        found.setdefault(title, []).append(method)
+    return {
+        title: {m.name if sum(other.name == m.name for other in methods) == 1 else m.label: m for m in methods}
+        for title, methods in found.items()
+    }
 
 
 def ran_with(result: Result, metrics: Iterable[Metric]) -> list[Metric]:
@@ -131,26 +148,22 @@ def as_json(result: Result) -> dict[str, Any]:
     return {
         "run": dict(result.manifest),
         "methods": methods,
-        "differences": differences(result),
+        "scr_minus": differences(result),
         "shapes": found,
     }
 
 
 def differences(result: Result) -> dict[str, Any]:
-    """By metric and other method: scr minus it, paired, at the largest point that all reached."""
-    points = points_to_show(result)
-    if "scr" not in result.methods or not points or points[0] not in result.methods["scr"].points:
+    """By metric and other method: scr minus it, paired, at the largest point that both reached."""
+    if "scr" not in result.methods:
         return {}
     return {
-        "point": points[0],
-        "scr_minus": {
-            name: {
-                label: {"value": d.value, "low": d.low, "high": d.high, "p_holm": p, "edits": d.units}
-                for label, (d, p) in found.items()
-            }
-            for name in HEADLINE
-            if (found := result.against("scr", name, points[0]))
-        },
+        name: {
+            label: {"value": d.value, "low": d.low, "high": d.high, "p_holm": p, "edits": d.units, "point": point}
+            for label, (d, p, point) in found.items()
+        }
+        for name in HEADLINE
+        if (found := result.against("scr", name))
     }
 
 
@@ -219,12 +232,13 @@ def as_html(result: Result) -> str:
     look = pictures.styles([method.label for method in in_order(result)])
     parts = [
         _head(result),
-        *(_headline(result, point, look) for point in points_to_show(result)),
-        _over_edits(result, look),
+        _overview(result),
+        *(_at_point(result, point, look) for point in points_to_show(result)),
+        _over_edits(result),
         _forced(result, look),
         _trade_off(result, look),
         _differences(result),
-        _weights(result, look),
+        _weights(result),
         _scope(result),
         _cost(result, look),
         _shapes(result),
@@ -243,20 +257,29 @@ def as_html(result: Result) -> str:
 
 
 _STYLE = """
-body{margin:0;background:#f6f7f8;color:#1a1a1a}
+:root{color-scheme:light dark;--ink:#1a1a1a;--faint:#5f6368;--page:#f6f7f8;--paper:#fff;--edge:#dfe1e5;--head:#eef0f2}
+:root{--good:#00664a;--bad:#a63c00}
+@media (prefers-color-scheme:dark){:root{--ink:#e8eaed;--faint:#a2a7ad;--page:#0f1113;--paper:#17191c;--edge:#303439}
+:root{--head:#202429;--good:#5fd3a8;--bad:#f29a66}}
+body{margin:0;background:var(--page);color:var(--ink)}
 body{font:15px/1.5 system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif}
-main{max-width:1080px;margin:0 auto;padding:32px 24px 64px}
+main{max-width:1120px;margin:0 auto;padding:32px 24px 64px}
 h1{font-size:26px;line-height:1.25;margin:0 0 8px}h2{font-size:19px;margin:40px 0 8px}
-p{max-width:76ch}.note{color:#5f6368}.warn{border-left:4px solid #D55E00;padding:4px 12px;background:#fff}
-figure{margin:12px 0;background:#fff;border:1px solid #dfe1e5;border-radius:6px;padding:12px;overflow-x:auto}
-figcaption{color:#5f6368;font-size:13px;max-width:84ch}
-.scroll{overflow-x:auto}table{border-collapse:collapse;background:#fff;font-size:13px;margin:8px 0}
-th,td{border:1px solid #dfe1e5;padding:4px 9px;text-align:left;vertical-align:top}
-th{background:#eef0f2;font-weight:600}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
-tr.strong td{font-weight:600}details{margin:8px 0}summary{cursor:pointer}
+p{max-width:76ch}.note{color:var(--faint)}
+.warn{border-left:4px solid #D55E00;padding:4px 12px;background:var(--paper)}
+figure{margin:12px 0;background:var(--paper);border:1px solid var(--edge);border-radius:6px;padding:12px}
+figure{overflow-x:auto}
+figcaption{color:var(--faint);font-size:13px;max-width:100ch}
+.scroll{overflow-x:auto}table{border-collapse:collapse;background:var(--paper);font-size:13px;margin:8px 0}
+th,td{border:1px solid var(--edge);padding:4px 9px;text-align:left;vertical-align:top}
+th{background:var(--head);font-weight:600}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
+td.group{background:var(--head);color:var(--faint);font-size:12px}
+table.claims td:first-child{min-width:26ch}ul.plain{list-style:none;margin:4px 0;padding:0}
+tr.strong td{font-weight:600}details{margin:8px 0}td details{margin:0}summary{cursor:pointer}
 code,pre{font:12.5px/1.45 ui-monospace,Menlo,Consolas,monospace}
-pre{background:#fff;border:1px solid #dfe1e5;border-radius:6px;padding:10px;white-space:pre-wrap;word-break:break-word}
-.y{color:#00664a}.n0{color:#a63c00}
+pre{background:var(--paper);border:1px solid var(--edge);border-radius:6px;padding:10px}
+pre{white-space:pre-wrap;word-break:break-word}
+.y{color:var(--good)}.n0{color:var(--bad)}
 @media print{body{background:#fff}main{max-width:none;padding:0}figure{break-inside:avoid}}
 """.strip()
 
@@ -303,7 +326,18 @@ def _head(result: Result) -> str:
     return "\n".join(parts)
 
 
-def _headline(result: Result, point: int, look: dict[str, Style]) -> str:
+def _overview(result: Result) -> str:
+    if len(result.points) < 2:
+        return ""
+    caption = (
+        "Each line a method, each band its 95 % interval. oracle-context always shows the right fact; copy returns the "
+        "stored answer where scr's scope decision fires. Every weight editor is drawn with its tuned settings where it "
+        "was run with them; the published ones stand below."
+    )
+    return _figure(headline.picture(result), caption)
+
+
+def _at_point(result: Result, point: int, look: dict[str, Style]) -> str:
     methods = [m for m in in_order(result) if point in m.points]
     metrics = ran_with(result, GENERATED)
     panels = [
@@ -318,36 +352,58 @@ def _headline(result: Result, point: int, look: dict[str, Style]) -> str:
     rows = [(m.label, result.family(m.label)) for m in in_order(result) if m.points]
     title = f"Generated answers, {title_of(result, point)}"
     drawing = pictures.dots(title, rows, panels, look) if panels else ""
-    table = _table(
-        ["method", *(metric.name for metric in metrics)],
-        [[m.label, *(cell(m, metric.name, point) for metric in metrics)] for m in methods],
+    first = [metric.name for metric in metrics if metric.name in HEADLINE]
+    others = [metric.name for metric in metrics if metric.name not in HEADLINE]
+
+    def cells(names: Sequence[str]) -> str:
+        return _table(["method", *names], [[m.label, *(cell(m, name, point) for name in names)] for m in methods])
+
+    caption = "Dot: mean over edits; bar: 95 % interval. Controls above, then retrieval, then weight editors."
+    return (
+        f"<h2>{escape(title)}</h2>"
+        + (_figure(drawing, caption) if drawing else "")
+        + cells(first)
+        + (f"<details><summary>{escape(', '.join(others))}</summary>{cells(others)}</details>" if others else "")
     )
-    caption = (
-        "Dot: mean over edits; bar: 95 % interval. Controls above, then retrieval, then weight editors. oracle-context "
-        "always shows the right fact; copy returns the stored answer where scr's scope decision fires."
-    )
-    return f"<h2>{escape(title)}</h2>" + (_figure(drawing, caption) if drawing else "") + table
 
 
-def _edit_axis(result: Result, points: Sequence[int]) -> pictures.Axis:
-    return pictures.log_axis("number of edits (1: each alone)", points, ticks=points)
+def _edit_axis(points: Sequence[int]) -> Axis:
+    return pictures.log_axis("number of edits" + (" (1: each alone)" if 1 in points else ""), points, ticks=points)
 
 
-def _over_edits(result: Result, look: dict[str, Style]) -> str:
-    if len(result.points) < 2:
+def _grid(
+    result: Result, title: str, y: Callable[[list[float]], Axis], values: Callable[[MethodResult, int], Value | None]
+) -> str:
+    """A chart a group, all over the number of edits and with one upright axis; empty where nothing is to be drawn."""
+    lines: dict[str, dict[str, list[Point]]] = {}
+    for group, methods in groups(result).items():
+        found = {
+            name: [Point(p, value) for p in m.points if (value := values(m, p)) is not None]
+            for name, m in methods.items()
+        }
+        if any(found.values()):
+            lines[group] = found
+    points = [point for found in lines.values() for some in found.values() for point in some]
+    numbers = sorted({int(point.x) for point in points})
+    if len(numbers) < 2:
         return ""
+    x, upright = _edit_axis(numbers), y([point.y.value for point in points])
+    charts = [Chart(group, x, upright, found) for group, found in lines.items()]
+    return pictures.grid(title, charts, pictures.styles([m.label for m in in_order(result)]))
+
+
+def _over_edits(result: Result) -> str:
     found = []
     for metric in ran_with(result, GENERATED):
-        lines = {
-            m.label: [Point(p, _value(f)) for p in m.points if (f := m.figure(metric.name, p)) is not None]
-            for m in in_order(result)
-        }
-        if sum(len(points) > 1 for points in lines.values()) == 0:
+        drawing = _grid(
+            result,
+            f"{metric.name}: {metric.about}",
+            lambda _, metric=metric: pictures.share_axis(f"{metric.name}, generated"),  # type: ignore[misc]
+            lambda m, p, metric=metric: _value(f) if (f := m.figure(metric.name, p)) is not None else None,  # type: ignore[misc]
+        )
+        if not drawing:
             continue
-        x = _edit_axis(result, result.points)
-        y = pictures.share_axis(f"{metric.name} (generated)")
-        drawing = pictures.curves(f"{metric.name}: {metric.about}", x, y, lines, look)
-        picture = _figure(drawing, "Lines are set side by side where they would cover each other; bars are intervals.")
+        picture = _figure(drawing, "Bands are 95 % intervals. Lines that would cover each other stand side by side.")
         found.append(
             picture
             if metric.name in HEADLINE
@@ -388,7 +444,8 @@ def _forced(result: Result, look: dict[str, Style]) -> str:
             [m.label, *(cell(m, x.name, point) for x in metrics), "–" if (s := m.score(point)) is None else f"{s:.3f}"]
             for m in methods
         ]
-        parts.append(f"<p><b>{escape(title_of(result, point))}</b></p>" + _table(header, table))
+        shown = _table(header, table)
+        parts.append(f"<details open><summary>figures, {escape(title_of(result, point))}</summary>{shown}</details>")
     return "".join(parts)
 
 
@@ -396,30 +453,30 @@ def _trade_off(result: Result, look: dict[str, Style]) -> str:
     points = points_to_show(result)
     if not points:
         return ""
-    point = points[0]
-    found = {}
-    for m in in_order(result):
-        x, y = m.figure("locality", point), m.figure("generalization", point)
-        if x is not None and y is not None:
-            found[m.label] = Cross(_value(x), _value(y))
+    found: dict[str, dict[str, Cross]] = {}
+    for group, methods in groups(result).items():
+        for name, m in methods.items():
+            x, y = m.figure("locality", points[-1]), m.figure("generalization", points[-1])
+            if x is not None and y is not None:
+                found.setdefault(group, {})[name] = Cross(_value(x), _value(y))
     if not found:
         return ""
-    drawing = pictures.scatter(
-        f"What generalization costs in locality, {title_of(result, point)}",
-        pictures.share_axis("locality (generated)"),
-        pictures.share_axis("generalization (generated)"),
-        found,
+    across, up = pictures.share_axis("locality, generated"), pictures.share_axis("generalization, generated")
+    drawing = pictures.grid(
+        f"What generalization costs in locality, {title_of(result, points[-1])}",
+        [Cloud(group, across, up, some) for group, some in found.items()],
         look,
     )
-    return "<h2>Trade-off</h2>" + _figure(drawing, "Up and to the right is better.")
+    return "<h2>Trade-off</h2>" + _figure(drawing, "Up and to the right is better; bars are 95 % intervals.")
 
 
 def _differences(result: Result) -> str:
-    told, parts = differences(result), []
-    for name, found in told.get("scr_minus", {}).items():
+    parts = []
+    for name, found in differences(result).items():
         rows = [
             [
                 label,
+                f"{d['point']:,}",
                 f"{d['value']:+.3f}",
                 f"[{d['low']:+.3f}, {d['high']:+.3f}]",
                 f"{d['p_holm']:.4f}" if d["p_holm"] >= 1e-4 else "< 0.0001",
@@ -427,49 +484,45 @@ def _differences(result: Result) -> str:
             ]
             for label, d in found.items()
         ]
-        inner = _table(["against", "difference", "95 % interval", "p (Holm)", "edits"], rows)
+        inner = _table(["against", "after", "difference", "95 % interval", "p (Holm)", "edits asked"], rows)
         parts.append(f"<details><summary>{escape(name)}: scr minus each method, paired</summary>{inner}</details>")
     if not parts:
         return ""
     return (
-        f"<h2>Differences, {escape(title_of(result, told['point']))}</h2><p>On the edits that both methods were asked "
-        "about, by the same draws of subjects; p-values are two-sided and adjusted over the methods of a table.</p>"
-        + "".join(parts)
+        "<h2>Differences</h2><p>At the largest number of edits that both methods reached, on the edits that both were "
+        "asked about, by the same draws of subjects; p-values are two-sided and adjusted over the methods of a "
+        "table.</p>" + "".join(parts)
     )
 
 
-def _weights(result: Result, look: dict[str, Style]) -> str:
+def _weights(result: Result) -> str:
     parts = []
-    points = [p for p in result.points if p > 1]
-    base = result.methods.get("base")
-    perplexities = {m.label: _perplexities(m) for m in in_order(result)}
-    values = [p.y.value for some in perplexities.values() for p in some]
-    if values and len(points) > 1:
-        drawing = pictures.curves(
-            "Perplexity of true statements that no edit touches",
-            _edit_axis(result, points),
-            pictures.log_axis("perplexity (log)", values),
-            {label: some for label, some in perplexities.items() if some},
-            look,
+    perplexity = _grid(
+        result,
+        "Perplexity of true statements that no edit touches",
+        lambda values: pictures.log_axis("perplexity (log)", values),
+        lambda m, p: next((point.y for point in _perplexities(m) if point.x == p), None),
+    )
+    if perplexity:
+        parts.append(
+            _figure(perplexity, f"Above {COLLAPSE:g} times the unedited model's the model counts as collapsed.")
         )
-        parts.append(_figure(drawing, f"Above {COLLAPSE:g} times the unedited model's the model counts as collapsed."))
-    collapsed = _collapsed(result, base)
+    collapsed = _collapsed(result, result.methods.get("base"))
     if collapsed:
         parts.append(f'<p class="warn">Collapsed: {escape("; ".join(collapsed))}.</p>')
-    lines = {
-        m.label: [Point(p, Value(c)) for p in m.points if p > 1 and (c := worst_condition(m, p)) is not None]
-        for m in in_order(result)
-    }
-    lines = {label: some for label, some in lines.items() if some}
-    if lines and len(points) > 1:
-        drawing = pictures.curves(
-            "Worst condition number of an edited matrix",
-            _edit_axis(result, points),
-            pictures.log_axis("σ_max / σ_min (log)", [p.y.value for some in lines.values() for p in some]),
-            lines,
-            look,
+    for key, title, axis in (
+        ("condition", "Worst condition number of an edited matrix", "σ_max / σ_min (log)"),
+        ("sigma_max", "Largest singular value of a change", "σ_max of the change (log)"),
+        ("norm", "Largest Frobenius norm of a change", "‖Δ‖ (log)"),
+    ):
+        drawing = _grid(
+            result,
+            title,
+            lambda values, axis=axis: pictures.log_axis(axis, values),  # type: ignore[misc]
+            lambda m, p, key=key: Value(w) if p > 1 and (w := worst(m, p, key)) else None,  # type: ignore[misc]
         )
-        parts.append(_figure(drawing, "Methods that change no weight are not drawn."))
+        if drawing:
+            parts.append(_figure(drawing, "Methods that change no matrix are not drawn."))
     rows = [
         [m.label, str(p), name, *(f"{told[k]:.4g}" for k in ("norm", "sigma_max", "condition_before", "condition"))]
         for m in in_order(result)
@@ -479,7 +532,30 @@ def _weights(result: Result, look: dict[str, Style]) -> str:
     if rows:
         header = ["method", "edits", "matrix", "‖Δ‖", "σ_max(Δ)", "condition before", "condition after"]
         parts.append(f"<details><summary>every edited matrix</summary>{_table(header, rows)}</details>")
-    return "<h2>What becomes of the model</h2>" + "".join(parts) if parts else ""
+    parts.append(_room(result))
+    return "<h2>What becomes of the model</h2>" + "".join(parts) if any(parts) else ""
+
+
+def _room(result: Result) -> str:
+    """How many edits a matrix has room for, and how full it was."""
+    rows = []
+    for method in in_order(result):
+        told = result.manifest["methods"][method.label].get("room", {})
+        for layer, room in told.items():
+            shares = [
+                f"{p:,}: {p / room['d_in']:.2f}" + (f" / {p / room['rank']:.2f}" if room.get("rank") else "")
+                for p in method.points
+                if p > 1
+            ]
+            rows.append([method.label, layer, str(room["d_in"]), str(room.get("rank") or "–"), "; ".join(shares)])
+    if not rows:
+        return ""
+    header = ["method", "layer", "width d_in", "null space, rank(P)", "edits: N / d_in, and N / rank(P)"]
+    return (
+        "<p>A matrix of input width d_in holds at most d_in edits exactly, and a null space of rank(P) at most that "
+        "many without touching what it is to keep. Past 1 each further edit takes from earlier ones.</p>"
+        f"<details><summary>how full the edited matrices were</summary>{_table(header, rows)}</details>"
+    )
 
 
 def _perplexities(method: MethodResult) -> list[Point]:
@@ -534,21 +610,37 @@ def _cost(result: Result, look: dict[str, Style]) -> str:
     def shown(value: float | None, unit: float = 1.0) -> str:
         return "–" if value is None else f"{value * unit:.4g}"
 
-    header = ["method", "seconds an edit", "ms a question, alone", "ms to undo a lone edit", "weights as before"]
+    header = [
+        "method",
+        "seconds an edit",
+        "of processor time",
+        "ms a question, alone",
+        "of processor time",
+        "ms to undo a lone edit",
+        "whole run, processor minutes",
+        "weights as before",
+    ]
     rows = [
         [
             m.label,
             shown(m.edit_seconds),
+            shown(m.edit_cpu_seconds),
             shown(m.query_ms),
+            shown(m.query_cpu_ms),
             shown(m.undo_seconds, 1e3),
+            shown(m.cpu_seconds, 1 / 60),
             "yes, byte for byte" if m.verified else "not checked" if not m.finished else "no",
         ]
         for m in methods
     ]
     panels = []
     costs: tuple[tuple[str, str, Mapping[str, float]], ...] = (
-        ("writing", "seconds an edit (log)", {m.label: m.edit_seconds for m in methods if m.edit_seconds}),
-        ("asking", "ms a question (log)", {m.label: m.query_ms for m in methods if m.query_ms}),
+        (
+            "writing",
+            "seconds an edit (log)",
+            {m.label: v for m in methods if (v := m.edit_cpu_seconds or m.edit_seconds)},
+        ),
+        ("asking", "ms a question (log)", {m.label: v for m in methods if (v := m.query_cpu_ms or m.query_ms)}),
     )
     for title, axis, values in costs:
         if values:
@@ -557,8 +649,9 @@ def _cost(result: Result, look: dict[str, Style]) -> str:
             )
     made = result.manifest["made_on"]
     caption = (
-        f"Wall time on {made['system']}, {made['cores']} cores, {made['torch_threads']} torch threads. What a method "
-        "prepares once (second moments, context templates) is not counted."
+        f"On {made['system']}, {made['cores']} cores, {made['torch_threads']} torch threads; the picture shows "
+        "processor time where it was taken, for others on the machine do not stretch it. What a method prepares once "
+        "(second moments, context templates) is not counted."
     )
     drawing = (
         pictures.dots("Cost", [(m.label, result.family(m.label)) for m in methods], panels, look) if panels else ""
@@ -571,6 +664,7 @@ def _shapes(result: Result) -> str:
     parts = []
     for kind, title, about in (
         ("line", "Lines that no sound run crosses", "They hold of any model if the machinery is right."),
+        ("target", "Targets", "What this project set itself for its own method."),
         (
             "finding",
             "Published findings: shown here or not",
@@ -580,16 +674,34 @@ def _shapes(result: Result) -> str:
     ):
         body = "".join(
             f'<tr><td>{escape(s.claim)}</td><td class="{colour.get(s.verdict, "")}">'
-            f"{escape(s.verdict)}</td><td>{escape(s.evidence)}</td></tr>"
+            f"{escape(s.verdict)}</td><td>{_evidence(s)}</td></tr>"
             for s in shapes(result)
             if s.kind == kind
         )
         parts.append(
             f"<h2>{title}</h2><p>{about}</p>"
-            f'<div class="scroll"><table><thead><tr><th>{kind}</th><th>here</th><th>evidence</th></tr></thead><tbody>'
-            f"{body}</tbody></table></div>"
+            f'<div class="scroll"><table class="claims"><thead><tr><th>{kind}</th><th>here</th><th>evidence</th></tr>'
+            f"</thead><tbody>{body}</tbody></table></div>"
         )
     return "".join(parts)
+
+
+_TOLD_WHOLE = 3
+"""Pieces of evidence that are shown without being asked for."""
+
+
+def _evidence(shape: Shape) -> str:
+    """All of it; where it is long, folded behind how much of it agrees."""
+    if len(shape.pieces) <= _TOLD_WHOLE:
+        return escape(shape.evidence)
+    agree = sum(good for good, _ in shape.pieces)
+    items = "".join(
+        f'<li class="{"y" if good else "n0"}">{"✓" if good else "✗"} {escape(text)}</li>' for good, text in shape.pieces
+    )
+    return (
+        f"<details><summary>{agree} of {len(shape.pieces)} comparisons agree</summary>"
+        f'<ul class="plain">{items}</ul></details>'
+    )
 
 
 def _cases(result: Result) -> str:

@@ -166,17 +166,37 @@ class MethodResult:
         found = [row for row in self.events if row["event"] == "point" and row["point"] == point]
         return min(found, key=lambda row: row["order"]) if found else None
 
+    def _last(self, name: str) -> float | None:
+        """What the longest sequence says, or the single edits where there is none."""
+        found = [row for row in self.events if row.get(name) is not None]
+        last = max(found, key=lambda row: row["point"], default=None)
+        return None if last is None else float(last[name])
+
     @property
     def edit_seconds(self) -> float | None:
-        """Seconds an edit, over the longest sequence, or the single edits where there is none."""
-        found = [row for row in self.events if row.get("edit_s") is not None]
-        last = max(found, key=lambda row: row["point"], default=None)
-        return None if last is None else float(last["edit_s"])
+        """Seconds an edit, on the clock."""
+        return self._last("edit_s")
+
+    @property
+    def edit_cpu_seconds(self) -> float | None:
+        """Seconds of processor time an edit."""
+        return self._last("edit_cpu_s")
 
     @property
     def query_ms(self) -> float | None:
-        found = [row["query_ms"] for row in self.events if row.get("query_ms") is not None]
-        return found[-1] if found else None
+        """Milliseconds a question that is asked alone, on the clock."""
+        return self._last("query_ms")
+
+    @property
+    def query_cpu_ms(self) -> float | None:
+        """Milliseconds of processor time."""
+        return self._last("query_cpu_ms")
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Processor time of all points, writing and asking."""
+        found = [row["cpu_s"] for row in self.events if row.get("cpu_s") is not None]
+        return sum(found) if found else None
 
     @property
     def undo_seconds(self) -> float | None:
@@ -227,16 +247,20 @@ class Result:
     def parametric(self) -> list[MethodResult]:
         return [m for label, m in self.methods.items() if self.family(label) == "parametric"]
 
-    def against(self, label: str, metric: str, point: int) -> dict[str, tuple[Difference, float]]:
-        """Every other method against one: the difference (one minus other) and its p by Holm over these comparisons."""
+    def against(self, label: str, metric: str) -> dict[str, tuple[Difference, float, int]]:
+        """Every other method against one, at the largest point that both reached.
+
+        The difference (one minus other), its p by Holm over these comparisons, and the point.
+        """
         one = self.methods[label]
-        found = {
-            other.label: difference
-            for other in self.methods.values()
-            if other is not one and (difference := one.compared(other, metric, point)) is not None
-        }
-        adjusted = holm({name: d.p for name, d in found.items()}) if found else {}
-        return {name: (difference, adjusted[name]) for name, difference in found.items()}
+        found: dict[str, tuple[Difference, int]] = {}
+        for other in self.methods.values():
+            point = max(set(one.points) & set(other.points), default=None)
+            difference = one.compared(other, metric, point) if point is not None and other is not one else None
+            if point is not None and difference is not None:
+                found[other.label] = difference, point
+        adjusted = holm({name: d.p for name, (d, _) in found.items()}) if found else {}
+        return {name: (difference, adjusted[name], point) for name, (difference, point) in found.items()}
 
 
 def read_result(out: Path) -> Result:
@@ -258,10 +282,14 @@ def read_result(out: Path) -> Result:
     return Result(manifest, methods)
 
 
-def worst_condition(method: MethodResult, point: int, *, before: bool = False) -> float | None:
-    """Largest condition number of an edited matrix at a point, or of those matrices before; None where none changed."""
+def worst(method: MethodResult, point: int, measure: str = "condition") -> float | None:
+    """The largest of a measure over the matrices edited by a point; None where none changed.
+
+    Args:
+        measure: ``condition``, ``condition_before``, ``sigma_max`` or ``norm``, as ``eval.methods.spectra`` has them.
+    """
     weights = (method.event(point) or {}).get("weights", {})
-    return max((told["condition_before" if before else "condition"] for told in weights.values()), default=None)
+    return max((told[measure] for told in weights.values()), default=None)
 
 
 __all__ = [
@@ -274,5 +302,5 @@ __all__ = [
     "Metric",
     "Result",
     "read_result",
-    "worst_condition",
+    "worst",
 ]

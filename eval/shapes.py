@@ -1,20 +1,21 @@
 """Which findings of the field does a run show, and does it keep the lines that no sound run crosses?
 
-A *line* holds of any model if the machinery is right. A *finding* was published for models of billions of parameters;
-that a smaller run does not show it is no fault, and the verdict says which it is. Verdicts follow the means and, where
-two methods are compared, the interval of their paired difference; every mean stands with its interval.
+A *line* holds of any model if the machinery is right. A *target* is what this project set itself. A *finding* was
+published for models of billions of parameters; that a smaller run does not show it is no fault, and the verdict says
+which it is. Verdicts follow the means and, where two methods are compared, the interval of their paired difference;
+every mean stands with its interval.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from eval.scores import HEADLINE, Figure, MethodResult, Result, worst_condition
+from eval.scores import HEADLINE, Figure, MethodResult, Result, worst
 
 Verdict = Literal["shown", "not shown", "not testable at this size"]
-Kind = Literal["line", "finding"]
+Kind = Literal["line", "target", "finding"]
 BOUND = 10.0
 """A condition number or a perplexity so many times the unedited model's is out of bounds."""
 _NEARLY_NOTHING, _MANY = 0.1, 1000
@@ -31,6 +32,8 @@ class Shape:
     verdict: Verdict
     evidence: str
     """Means with their intervals, or why there are none."""
+    pieces: tuple[tuple[bool, str], ...] = ()
+    """The evidence one by one, and whether each agrees with the claim."""
 
 
 def shapes(result: Result) -> list[Shape]:
@@ -43,11 +46,16 @@ def _judged(kind: Kind, claim: str, found: Sequence[tuple[bool, str]], why_not: 
     if not found:
         return Shape(kind, claim, "not testable at this size", why_not)
     told = "; ".join(text for _, text in found)
-    return Shape(kind, claim, "shown" if all(good for good, _ in found) else "not shown", told)
+    return Shape(kind, claim, "shown" if all(good for good, _ in found) else "not shown", told, tuple(found))
 
 
 def _named(result: Result, *names: str) -> list[MethodResult]:
     return [method for method in result.methods.values() if method.name in names]
+
+
+def is_published(method: MethodResult) -> bool:
+    """Whether it ran with published settings, or has none."""
+    return method.settings.get("from", "published") == "published"
 
 
 def _told(method: MethodResult, metric: str, point: int, figure: Figure) -> str:
@@ -114,9 +122,10 @@ def _scr_is_flat(result: Result) -> Shape:
 
 
 def _grace_does_not_generalise(result: Result) -> Shape:
-    graces = _named(result, "grace")
+    graces = [m for m in _named(result, "grace") if is_published(m)]
     found = _means(graces, "generalization", result.points, lambda mean: mean < _NEARLY_NOTHING)
-    return _judged("line", "GRACE generalises to less than 0.1 of its edits", found, "GRACE was not run")
+    claim = "GRACE with its published radius generalises to less than 0.1 of its edits"
+    return _judged("line", claim, found, "GRACE was not run with its published settings")
 
 
 def _forcing_flatters(result: Result) -> Shape:
@@ -132,18 +141,34 @@ def _forcing_flatters(result: Result) -> Shape:
 
 
 def _prune_is_bounded(result: Result) -> Shape:
-    memit = next(iter(_named(result, "memit")), None)
     found = []
     for prune in _named(result, "prune", "prune-memit"):
+        memit = next((m for m in _named(result, "memit") if is_published(m) == is_published(prune)), None)
         for point in [p for p in prune.points if p > 1]:
-            ours, unedited = worst_condition(prune, point), worst_condition(prune, point, before=True)
-            theirs = worst_condition(memit, point) if memit is not None and point in memit.points else None
+            ours, unedited = worst(prune, point), worst(prune, point, "condition_before")
+            theirs = worst(memit, point) if memit is not None and point in memit.points else None
             if ours is not None and unedited is not None:
                 good = ours <= BOUND * unedited and (theirs is None or ours <= theirs)
                 beside = "" if theirs is None else f", {memit.label if memit else ''} {theirs:.4g}"
                 found.append((good, f"{prune.label} {ours:.4g} at {point}, unedited {unedited:.4g}{beside}"))
     claim = f"PRUNE's condition numbers are bounded: within {BOUND:g} times the unedited ones, and at most MEMIT's"
     return _judged("line", claim, found, "PRUNE was not run in sequence, or changed no matrix")
+
+
+# --- targets ---------------------------------------------------------------------------------------------------
+
+TARGETS = {"reliability": 0.95, "generalization": 0.90, "locality": 0.99, "same-subject locality": 0.97}
+"""What scr is to reach at 1,000 edits, generated."""
+
+
+def _scr_reaches(metric: str) -> Callable[[Result], Shape]:
+    def check(result: Result) -> Shape:
+        points = [p for p in result.points if p >= _MANY]
+        found = _means(_named(result, "scr"), metric, points, lambda mean: mean >= TARGETS[metric])
+        claim = f"scr at {_MANY:,} edits: {metric} at least {TARGETS[metric]:.2f}, generated"
+        return _judged("target", claim, found, f"scr was not run to {_MANY:,} edits")
+
+    return check
 
 
 # --- findings --------------------------------------------------------------------------------------------------
@@ -316,7 +341,7 @@ def _fine_tuning(result: Result) -> Shape:
     shape = _judged("finding", claim, found, "scr and locft-bf were not both run")
     lost = [text.split(",")[0].split(":")[0] for good, text in found if not good]
     told = f"; scr does not beat it on {', '.join(dict.fromkeys(lost))}" if lost else ""
-    return Shape(shape.kind, shape.claim, shape.verdict, shape.evidence + told)
+    return replace(shape, evidence=shape.evidence + told)
 
 
 def _fine_tuning_lasts(result: Result) -> Shape:
@@ -331,6 +356,7 @@ _CHECKS: tuple[Callable[[Result], Shape], ...] = (
     _grace_does_not_generalise,
     _forcing_flatters,
     _prune_is_bounded,
+    *map(_scr_reaches, TARGETS),
     _forced_looks_good,
     _generated_falls,
     _lost_at_a_thousand,
@@ -348,4 +374,4 @@ _CHECKS: tuple[Callable[[Result], Shape], ...] = (
     _fine_tuning_lasts,
 )
 
-__all__ = ["BOUND", "Shape", "Verdict", "shapes"]
+__all__ = ["BOUND", "TARGETS", "Shape", "Verdict", "is_published", "shapes"]

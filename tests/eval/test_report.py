@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from eval import readme
 from eval.cli import eval_group
-from eval.pictures import Axis, Panel, Value, curves, dots, log_axis, share_axis, spaced, styles
+from eval.pictures import Axis, Chart, Panel, Point, Value, dots, grid, log_axis, share_axis, spaced, styles
 from eval.report import as_html, as_json, as_markdown, points_to_show, write_report
 from eval.runner import SCHEMA
 from eval.scores import Result, read_result
@@ -137,9 +138,16 @@ def folder(tmp_path: Path) -> Path:
         "scr": [*scr_rows(10), passed(10), *scr_rows(100), passed(100), *ENDS],
         "memit": [
             *memit_rows(10, good=True),
-            passed(10, weights={"w": matrix}),
+            passed(10, weights={"w": matrix}, cpu_s=30.0),
             *memit_rows(100, good=False),
-            passed(100, weights={"w": {**matrix, "condition": 900.0}}, perplexity=300.0, edit_s=0.5),
+            passed(
+                100,
+                weights={"w": {**matrix, "condition": 900.0}},
+                perplexity=300.0,
+                edit_s=0.5,
+                edit_cpu_s=0.25,
+                cpu_s=60.0,
+            ),
             *ENDS,
         ],
     }
@@ -181,6 +189,8 @@ def test_cost_is_of_the_longest_sequence(folder: Path) -> None:
     methods = read_result(folder).methods
     assert (methods["memit"].edit_seconds, methods["scr"].edit_seconds) == (0.5, 0.02)
     assert methods["memit"].query_ms == 5.0
+    assert (methods["memit"].edit_cpu_seconds, methods["scr"].edit_cpu_seconds) == (0.25, None)
+    assert (methods["memit"].cpu_seconds, methods["base"].cpu_seconds) == (90.0, None)
 
 
 def test_a_point_that_is_not_finished_has_no_figures(tmp_path: Path) -> None:
@@ -238,10 +248,17 @@ def test_claims_are_shown_not_shown_or_not_testable(folder: Path) -> None:
     assert verdict(result, "Teacher forcing flatters") == "shown"
     assert verdict(result, "Within 100 edits in sequence") == "shown"  # memit: 1 at 10, 0 at 100
     assert verdict(result, "Weight editors do not reason on") == "not shown"  # two hops as good as reliability
-    for claim in ("GRACE generalises", "PRUNE's condition", "At 1,000 edits", "MEMIT's λ", "On chains", "AlphaEdit is"):
+    for claim in (
+        "GRACE with its published radius",
+        "PRUNE's condition",
+        "At 1,000 edits",
+        "MEMIT's λ",
+        "On chains",
+        "AlphaEdit is",
+    ):
         assert verdict(result, claim) == UNTESTED, claim
     kinds = [shape.kind for shape in shapes(result)]
-    assert kinds == sorted(kinds, key=["line", "finding"].index) and kinds.count("line") == 4
+    assert kinds == sorted(kinds, key=["line", "target", "finding"].index) and kinds.count("line") == 4
     # Every mean stands with its interval.
     assert "memit reliability 0.000 [0.000, 0." in evidence(result, "Within 100 edits")
 
@@ -259,7 +276,7 @@ def read(folder: Path, **methods: list[dict[str, Any]]) -> Result:
 def test_grace_that_generalises_crosses_a_line(tmp_path: Path) -> None:
     for number, (good, wanted) in enumerate(((False, "shown"), (True, "not shown"))):
         result = read(tmp_path / str(number), grace=rows_at(10, prompt=True, paraphrase=good, neighbor=True))
-        assert verdict(result, "GRACE generalises") == wanted
+        assert verdict(result, "GRACE with its published radius") == wanted
         assert verdict(result, "GRACE keeps locality") == wanted
 
 
@@ -330,6 +347,34 @@ def test_three_values_of_lambda_are_put_in_order(tmp_path: Path) -> None:
     assert verdict(read_result(folder), "MEMIT's λ") == "not shown"
 
 
+def test_targets_are_for_a_thousand_edits(tmp_path: Path) -> None:
+    few = read(tmp_path / "few", scr=rows_at(100, prompt=True, paraphrase=True, neighbor=True, same_subject=True))
+    assert verdict(few, "scr at 1,000 edits: reliability") == UNTESTED
+    many = read(tmp_path / "many", scr=rows_at(1000, prompt=True, paraphrase=False, neighbor=True, same_subject=True))
+    assert verdict(many, "scr at 1,000 edits: reliability") == "shown"
+    assert verdict(many, "scr at 1,000 edits: generalization") == "not shown"
+    assert verdict(many, "scr at 1,000 edits: same-subject locality") == "shown"
+
+
+def with_settings(folder: Path, origin: dict[str, str]) -> Result:
+    """The run with where each method's settings come from."""
+    manifest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    for label, source in origin.items():
+        manifest["methods"][label] |= {"name": label.partition("+")[0], "settings": {"from": source}}
+    (folder / "run.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return read_result(folder)
+
+
+def test_a_tuned_grace_crosses_no_line(tmp_path: Path) -> None:
+    rows = {label: [*rows_at(10, paraphrase=True), passed(), *ENDS] for label in ("grace", "grace+tuned")}
+    claim = "GRACE with its published radius"
+    tuned = written(tmp_path / "0", {"grace+tuned": rows["grace+tuned"]})
+    assert verdict(with_settings(tuned, {"grace+tuned": "tuned"}), claim) == UNTESTED
+    both = with_settings(written(tmp_path / "1", rows), {"grace": "published", "grace+tuned": "tuned"})
+    assert verdict(both, claim) == "not shown"
+    assert "grace+tuned" not in evidence(both, claim)
+
+
 def test_rome_ruins_and_memit_keeps(tmp_path: Path) -> None:
     def rows(perplexity: float) -> list[dict[str, Any]]:
         return [answered("a", "prompt", good=True, point=100), passed(100, perplexity=perplexity), *ENDS]
@@ -343,10 +388,8 @@ def test_rome_ruins_and_memit_keeps(tmp_path: Path) -> None:
 
 def test_paired_differences_with_holm_reach_page_and_json(folder: Path) -> None:
     result = read_result(folder)
-    told = as_json(result)["differences"]
-    assert told["point"] == 100
-    against = told["scr_minus"]["generalization"]["memit"]
-    assert (against["value"], against["edits"]) == (0.75, 2)
+    against = as_json(result)["scr_minus"]["generalization"]["memit"]
+    assert (against["value"], against["edits"], against["point"]) == (0.75, 2, 100)
     assert 0 < against["p_holm"] <= 1 and against["low"] <= 0.75 <= against["high"]
     page = as_html(result)
     assert "generalization: scr minus each method, paired" in page and "p (Holm)" in page and "+0.750" in page
@@ -360,7 +403,8 @@ def test_page_and_table_name_every_claim(folder: Path) -> None:
     words = "".join(outline.text)
     for shape in shapes(result):
         assert f"| {shape.kind} | {shape.claim} | {shape.verdict} |" in text
-        assert shape.claim in words and shape.evidence in words
+        assert shape.claim in words
+        assert all(piece in words for _, piece in shape.pieces) if shape.pieces else shape.evidence in words
 
 
 # --- the page --------------------------------------------------------------------------------------------------
@@ -492,6 +536,34 @@ def test_the_command_reports_again_and_lists(folder: Path) -> None:
     assert set(told["not_included"]) == {"mend", "pmet"}
 
 
+def test_the_headline_is_kept_for_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rows(good: bool) -> list[dict[str, Any]]:
+        found = [row for p in (1, 1000) for row in rows_at(p, prompt=good, paraphrase=good, neighbor=True)]
+        return [*found, passed(1), passed(1000, edit_cpu_s=0.125), *ENDS]
+
+    methods = {"base": rows(False), "scr": rows(True), "memit": rows(False), "memit+tuned": rows(True)}
+    folder = written(tmp_path / "run", methods)
+    with_settings(folder, {"memit": "published", "memit+tuned": "tuned"})
+    kept = tmp_path / "kept"
+    done = CliRunner().invoke(eval_group, ["report", str(folder), "--keep", str(kept)])
+    assert done.exit_code == 0, done.output
+    root = ElementTree.parse(kept / "headline.svg").getroot()
+    inside(root)
+    words = [t.text for t in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"scr", "memit", "reliability", "generalization", "locality"} <= set(words) and "base" not in words
+    stored = json.loads((kept / "headline.json").read_text(encoding="utf-8"))
+    memit = next(row for row in stored["result"]["rows"] if row["method"] == "memit+tuned")
+    assert memit["points"]["1000"]["reliability"][0] == 1.0
+    monkeypatch.setattr("eval.readme.RESULTS", kept)
+    block = readme.headline()
+    assert "](eval/results/headline.svg)" in block and "scr eval run --out my folder" in block
+    row = next(line for line in block.splitlines() if line.startswith("| memit+tuned |"))
+    assert row.split(" | ")[1] == "1,000" and row.split(" | ")[2].startswith("1.00 [") and row.endswith("| 0.125 |")
+    assert "scr at 1,000 edits: reliability at least 0.95, generated: shown" in block
+    monkeypatch.setattr("eval.readme.RESULTS", tmp_path)
+    assert readme.headline() == ""
+
+
 # --- drawing ---------------------------------------------------------------------------------------------------
 
 
@@ -523,7 +595,7 @@ def test_fourteen_methods_are_told_apart_by_colour_or_marker() -> None:
 
 def test_a_picture_of_nothing_is_refused() -> None:
     for draw in (
-        lambda: curves("t", share_axis("x"), share_axis("y"), {"a": []}, styles(["a"])),
+        lambda: grid("t", [Chart("c", share_axis("x"), share_axis("y"), {"a": []})], styles(["a"])),
         lambda: dots("t", [], [Panel("p", share_axis("x"), {})], {}),
     ):
         with pytest.raises(ConfigError, match="nothing to draw"):
@@ -539,6 +611,26 @@ def test_an_interval_is_drawn_from_its_low_to_its_high_end() -> None:
     centre = sum(float(pair.split(",")[0]) for pair in mark["points"].split()) / len(mark["points"].split())
     assert (float(bar["x1"]) + float(bar["x2"])) / 2 == pytest.approx(centre, abs=0.2)
     assert float(bar["x2"]) - float(bar["x1"]) == pytest.approx(115, abs=0.2)  # half of the widest panel, 230
+
+
+def test_a_line_carries_its_intervals_as_a_band_and_its_name() -> None:
+    points = [Point(0.0, Value(0.5, 0.25, 0.75)), Point(1.0, Value(1.0, 0.5, 1.0))]
+    look = styles(["a+tuned"])
+    picture = grid("t", [Chart("c", share_axis("x"), share_axis("y"), {"a": points})], look)
+    root = ElementTree.fromstring(picture)
+    (band,) = [e for e in root.iter("{http://www.w3.org/2000/svg}polygon") if "fill-opacity" in e.attrib]
+    corners = [tuple(map(float, pair.split(","))) for pair in band.attrib["points"].split()]
+    # High ends there, low ends back: the axis is 196 px high from 66 down.
+    assert [y for _, y in corners] == pytest.approx([66 + 49, 66, 66 + 98, 66 + 147], abs=0.1)
+    assert corners[1][0] - corners[0][0] == pytest.approx(212, abs=0.1)
+    assert "a" in [t.text for t in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert look["a"] == look["a+tuned"]
+
+
+def test_a_dark_screen_gets_its_own_colours(folder: Path) -> None:
+    page = as_html(read_result(folder))
+    assert page.count("prefers-color-scheme:dark") > page.count("<svg")  # the page's own, and each picture's
+    assert '[fill="#ffffff"]{fill:#17191c}' in page
 
 
 def test_the_page_opens_in_a_browser(folder: Path, tmp_path: Path) -> None:
