@@ -21,20 +21,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from eval.atlas import truths
 from eval.cases import RANKED, Dataset, EvalCase, Kind, Probe, spread, thinned
 from eval.methods import Bench, Compared, Spec, Wording, make_editor, rests_on, settings_of, spectra
 from eval.metrics import Scored, is_right, is_unchanged, natural_stop, perplexity
+from eval.room import room
 from memory_store.edit import Edit
 from memory_store.errors import ConfigError, ScrError
 
 SCHEMA = "scr.eval.run/1"
 MANIFEST, METHODS_FOLDER, BASE_FILE = "run.json", "methods", "base.jsonl"
 Protocol = Literal["single", "sequential", "sequential-batch"]
-_CHUNK = 256
-"""Questions between two writings of answers: a kill loses at most these."""
+_CHUNK, _AT_RISK = 256, 30.0
+"""Questions between two writings of answers, at first; more while they take fewer seconds than a kill may cost."""
 _TRUTHS = 30
 _TIMED = 12
 
@@ -362,6 +363,18 @@ def run(
                 _MethodRun(plan, spec, bench, base, journal, pristine, tell).run()
 
 
+_Item = TypeVar("_Item")
+
+
+def chunks(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    """The items in order, some at a time; the more the faster the caller is done with those before."""
+    at, size = 0, _CHUNK
+    while at < len(items):
+        started = time.perf_counter()
+        yield items[at : at + size]
+        at, size = at + size, size * 2 if time.perf_counter() - started < _AT_RISK else size
+
+
 class BaseAnswers:
     """What the unedited model says; asked once, kept on disk."""
 
@@ -371,9 +384,7 @@ class BaseAnswers:
 
     def ensure(self, prompts: Sequence[str]) -> None:
         """Ask what is missing; the model must be the unedited one."""
-        missing = [prompt for prompt in prompts if prompt not in self._said]
-        for start in range(0, len(missing), _CHUNK):
-            some = missing[start : start + _CHUNK]
+        for some in chunks([prompt for prompt in prompts if prompt not in self._said]):
             said = [natural_stop(text, sentence=not self._bench.chat) for text in self._bench.say(some)]
             self._journal.add({"prompt": p, "answer": a} for p, a in zip(some, said, strict=True))
             self._said.update(zip(some, said, strict=True))
@@ -509,8 +520,7 @@ class _MethodRun:
         return spent
 
     def _ask(self, editor: Compared, questions: Sequence[Question]) -> None:
-        for start in range(0, len(questions), _CHUNK):
-            some = questions[start : start + _CHUNK]
+        for some in chunks(questions):
             prompts = list(dict.fromkeys(q.probe.prompt for q in some))
             answers = dict(zip(prompts, editor.answer(prompts), strict=True))
             pairs = list(dict.fromkeys(pair for q in some for pair in candidates(q.probe)))
@@ -639,6 +649,7 @@ def _keep_manifest(
             "about": spec.entry.about,
             "settings": json.loads(json.dumps(settings_of(spec, bench.model))),
             "rests_on": rests_on(spec, bench),
+            "room": room(spec, bench),
         }
         for spec in specs
     }
