@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -391,27 +392,31 @@ class EditStore:
 
     def record_use(
         self,
-        query: str,
-        edit_ids: Sequence[str],
+        used: Sequence[tuple[str, Sequence[str]]],
         *,
         request: str | None = None,
         namespace: str = DEFAULT_NAMESPACE,
         actor: str | None = None,
     ) -> None:
-        """Append that edits were used for a request: an event ``apply`` for each, so that a purge finds them all.
+        """Append what was used for a request: an event ``apply`` for each edit, so that a purge finds them all.
 
         Args:
-            query: is not kept; its salted hash is, so ``was_asked`` can tell later whether it was this one.
+            used: queries, each with the edit_ids used for it. A query is not kept; its salted hash is, so that
+                ``uses_of`` finds it again. One without edits is passed over.
             request: the caller's own number or name of the request.
 
         Raises:
             EditNotFoundError: no version ever had one of these edit_ids here; then nothing is written.
         """
-        salt = os.urandom(16).hex()
-        payload = {"salt": salt, "query_hash": _query_hash(salt, query), "request": request}
+        used = [(query, list(dict.fromkeys(edit_ids))) for query, edit_ids in used if edit_ids]
+        if not used:
+            return
         with self._batch(actor) as batch:
-            for stored in self._versions.all_of(namespace, list(dict.fromkeys(edit_ids))):
-                batch.event("apply", namespace, dict(payload), row=stored.row)
+            for query, edit_ids in used:
+                salt = os.urandom(16).hex()
+                payload = {"salt": salt, "query_hash": _query_hash(salt, query), "request": request}
+                for stored in self._versions.all_of(namespace, edit_ids):
+                    batch.event("apply", namespace, dict(payload), row=stored.row)
 
     def allow(
         self,
@@ -825,6 +830,11 @@ class EditStore:
         with self._db.snapshot():
             row = None if edit_id is None else self._versions.found(namespace or DEFAULT_NAMESPACE, edit_id).row
             return self._log.read(limit=limit, namespace=namespace, kind=kind, edit=row, without=without)
+
+    def uses_of(self, query: str, *, namespace: str | None = None, limit: int | None = None) -> list[Event]:
+        """Return the recorded uses for a query, the newest first: events ``apply``, one for each edit used."""
+        uses = (event for event in self.log(namespace=namespace, kind="apply") if was_asked(event, query))
+        return list(islice(uses, limit))
 
     def head(self) -> str:
         """Return the hash of the last event; noted elsewhere, it shows later that nothing before it was changed."""

@@ -189,22 +189,37 @@ def reverted_text(store: "EditStore | None", reverted: Sequence["Reverted"], nam
     examples="""
         scr log
         scr log --limit 5 --json
+        scr log --kind put
+        scr log --used "What is the capital of France?"
         scr log --verify
         scr log --head
     """,
 )
 @click.option("--limit", type=click.IntRange(1), metavar="N", help=f"The newest N (default {DEFAULT_LIMIT}).")
 @click.option("--all", "everything", is_flag=True, help="From the first event on.")
+@click.option("--kind", metavar="KIND", help="Only events of one kind, such as put, forget, import or apply.")
+@click.option("--used", metavar="QUERY", help="Only the facts used for a question, where uses were recorded.")
 @click.option("--verify", is_flag=True, help="Check the chain of hashes; ends with 5 where it does not hold.")
 @click.option("--expect", metavar="HASH", help="With --verify: a head noted earlier, which must occur in the chain.")
 @click.option("--head", is_flag=True, help="Print the hash of the last event, to be noted elsewhere.")
 @pass_session
-def log(session: Session, limit: int | None, everything: bool, verify: bool, expect: str | None, head: bool) -> None:
+def log(
+    session: Session,
+    limit: int | None,
+    everything: bool,
+    kind: str | None,
+    used: str | None,
+    verify: bool,
+    expect: str | None,
+    head: bool,
+) -> None:
     """What happened to the memory, the newest first: who, when, what. With -n, one namespace only."""
     if expect is not None and not verify:
         raise click.UsageError("--expect goes with --verify")
     if verify and head:
         raise click.UsageError("--verify and --head are two questions; ask one")
+    if used is not None and kind is not None:
+        raise click.UsageError("--used shows events of kind apply already; leave out --kind")
     store = existing_store(session)
     if verify:
         _verify(session, store, expect)
@@ -214,17 +229,34 @@ def log(session: Session, limit: int | None, everything: bool, verify: bool, exp
         session.print("scr.log.head/1", {"head": last}, lambda: last)
         return
     namespace = session.settings.namespace if session.chose("namespace") else None
-    shown = None if everything else limit or DEFAULT_LIMIT
-    events = store.log(limit=shown, namespace=namespace) if store is not None else []
+    events = _events(store, namespace, kind, used, None if everything else limit or DEFAULT_LIMIT)
     session.print(
         "scr.log/1",
         {"namespace": namespace, "events": [_data(e) for e in events]},
         lambda: _table(events, namespace is None),
     )
-    if not events and not session.json:
-        session.say("scr: nothing has happened yet")
-    elif not everything and limit is None and len(events) == DEFAULT_LIMIT and not session.json:
+    if session.json:
+        return
+    if not events:
+        asked = {"--used": used, "--kind": kind}
+        only = next((f"no event for {name} {one_line(value, 60)!r}" for name, value in asked.items() if value), "")
+        session.say(f"scr: {only or 'nothing has happened yet'}")
+    elif not everything and limit is None and len(events) == DEFAULT_LIMIT:
         session.say(f"scr: the newest {DEFAULT_LIMIT}; --all shows every event")
+
+
+def _events(
+    store: "EditStore | None", namespace: str | None, kind: str | None, used: str | None, limit: int | None
+) -> "Sequence[Event]":
+    if kind is not None:
+        checked(kind, "--kind", empty="--kind is empty; give one such as put")
+    if used is not None:
+        checked(used, "--used", empty="--used is empty; give the question as it was asked")
+    if store is None:
+        return []
+    if used is not None:
+        return store.uses_of(used, namespace=namespace, limit=limit)
+    return store.log(limit=limit, namespace=namespace, kind=kind)
 
 
 def _verify(session: Session, store: "EditStore | None", expect: str | None) -> None:
@@ -266,7 +298,8 @@ def _table(events: Sequence["Event"], with_namespace: bool) -> str:
         about = f"batch {event.target}" if event.target is not None else event.edit_id or ""
         edit = (event.payload or {}).get("edit") or {}
         space = [event.namespace] if with_namespace else []
-        told = edit.get("statement") or (event.payload or {}).get("text", "")
+        request = (event.payload or {}).get("request")
+        told = edit.get("statement") or (event.payload or {}).get("text") or (f"for {request}" if request else "")
         statement = str(told) if event.payload is not None else "(purged)"
         rows.append([str(event.batch), moment(event.time), event.actor or "", *space, event.kind, about, statement])
     header = ["BATCH", "TIME (UTC)", "BY", *(["NAMESPACE"] if with_namespace else []), "WHAT", "ID", "FACT"]

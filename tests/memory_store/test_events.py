@@ -133,18 +133,23 @@ def test_what_was_used_for_a_request_is_told_without_the_query(path):
     query = "Where does Zaphod bank?"
     with EditStore.open(path) as store:
         with pytest.raises(EditNotFoundError, match="'x'"):
-            store.record_use(query, ["b", "x"])
+            store.record_use([("Who?", ["c"]), (query, ["b", "x"])])
         assert store.log(kind="apply") == []
-        store.record_use(query, ["b", "c"], request="r-1", actor="server")
+        store.record_use([(query, ["b", "c", "b"]), ("Out of scope?", [])], request="r-1", actor="server")
         one, other = store.log(kind="apply")
         assert {(e.edit_id, e.actor, e.payload["request"]) for e in (one, other)} == {
             ("b", "server", "r-1"),
             ("c", "server", "r-1"),
         }
         assert one.batch == other.batch and was_asked(one, query) and not was_asked(one, query + " ")
-        store.record_use(query, ["b"])
+        store.record_use([("Who?", ["b"]), (query, ["b"])])
         assert store.log(kind="apply")[0].payload["query_hash"] != one.payload["query_hash"]
+        assert [(e.edit_id, e.payload["request"]) for e in store.uses_of(query)] == [
+            ("b", None), ("c", "r-1"), ("b", "r-1"),
+        ]  # fmt: skip
+        assert len(store.uses_of(query, limit=1)) == 1 and store.uses_of(query, namespace="other") == []
         assert b"Zaphod" not in b"".join(file.read_bytes() for file in path.parent.iterdir())
         assert store.purge(["b"]).complete and store.verify().ok
         left = [(event.edit_id, event.payload is None) for event in store.log(kind="apply")]
-        assert left == [(None, True), ("c", False), (None, True)]
+        assert left == [(None, True), (None, True), ("c", False), (None, True)]
+        assert [e.edit_id for e in store.uses_of(query)] == ["c"]

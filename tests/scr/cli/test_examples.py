@@ -47,6 +47,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert CliRunner().invoke(cli, in_team).exit_code == 0
     copy = store.with_name("copy.scr")  # one file with everything: the other may still have its write-ahead log
     with EditStore.open(store) as opened:
+        opened.record_use([("What is the capital of France?", ["france"])])
         opened.backup(copy)
     return copy
 

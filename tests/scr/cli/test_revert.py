@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from memory_store.store import EditStore
+
 Run = Callable[..., Result]
 
 
@@ -76,3 +78,17 @@ def test_a_diff_shows_what_came_went_and_changed(scr: Run) -> None:
     assert [e["edit_id"] for e in found["added"]] == ["vigo"] and found["removed"] == []
     assert [(c["before"]["edit_id"], c["after"]["edit_id"]) for c in found["changed"]] == [("paris", "lyon")]
     assert [e["edit_id"] for e in data(scr("diff", "2020-01-01", "--json"))["added"]] == ["lyon"]
+
+
+def test_the_log_shows_what_was_used_for_a_question_and_events_of_one_kind(scr: Run) -> None:
+    with EditStore.open(data(scr("store", "path", "--json"))["path"]) as store:
+        store.record_use([("Where is the Elysée?", ["lyon"])], request="r-7")
+    (event,) = data(scr("log", "--used", "Where is the Elysée?", "--json"))["events"]
+    assert (event["kind"], event["edit_id"], event["payload"]["request"]) == ("apply", "lyon", "r-7")
+    assert "for r-7" in scr("log", "--used", "Where is the Elysée?").stdout
+    nothing = scr("log", "--used", "Where?")
+    assert (nothing.exit_code, nothing.stdout) == (0, "") and "no event for --used 'Where?'" in nothing.stderr
+    assert [e["kind"] for e in data(scr("log", "--kind", "put", "--json"))["events"]] == ["put"] * 3
+    assert scr("log", "--kind", "put", "--used", "Where?").exit_code == 2
+    assert scr("log", "--used", " ").exit_code == 2
+    assert scr("log", "--verify").exit_code == 0
