@@ -100,6 +100,28 @@ class ScopeClassifier(Protocol):
     def decide(self, queries: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[Decision]: ...
 
 
+class CounterfactualModel(Protocol):
+    """Answers from an edit alone: SERAC's second route. It never sees the model that is edited."""
+
+    def answer(self, pairs: Sequence[tuple[Edit, str]], *, max_new_tokens: int) -> list[str]:
+        """What each query is answered with, given that its edit holds."""
+
+    def log_likelihood(self, triples: Sequence[tuple[Edit, str, str]]) -> list[tuple[float, int, bool]]:
+        """For each (edit, query, continuation), as ``LanguageModel.log_likelihood``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One fact inside a question, found before the question was asked."""
+
+    phrase: str
+    """The words of the question that stood for it."""
+    answer: str
+    """What stands in their place from then on."""
+    judged: Judged | None = None
+    """The edit that says so; None where the model did."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the model said and why."""
@@ -109,6 +131,10 @@ class Answer:
     used: tuple[Judged, ...] = ()
     near_misses: tuple[Judged, ...] = ()
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    hops: tuple[Hop, ...] = ()
+    """The facts inside the question that were found first, in their order; ``used`` holds those of the memory too."""
+    asked: str = ""
+    """What was left to ask after the hops; empty where the question was asked as it came."""
 
 
 class Editor(Protocol):
@@ -134,9 +160,11 @@ class Editor(Protocol):
 __all__ = [
     "Answer",
     "Candidate",
+    "CounterfactualModel",
     "Decision",
     "Editor",
     "Encoder",
+    "Hop",
     "Judged",
     "Keys",
     "LanguageModel",

@@ -1,0 +1,264 @@
+"""What does a question need before it can be answered? Facts that stand inside it, one hop after the other.
+
+"What is the capital of the country where Ada was born?" A phrase of the question that an edit governs, taken for
+itself, gives way to the edit's object; the question that is left is judged again, against the same memory. Every hop
+passes the scope decision, so that what is denied, superseded or not yet valid enters no chain. No language model is
+asked to follow a format; where one is given, it answers phrases that no edit governs.
+
+A round is one batch of decisions: the question that is left and the phrases in it. A question of one hop costs the one
+that it costs anyway; each further hop costs one more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from memory_store.edit import Edit
+from memory_store.identity import fold, names_of
+from scr.phrases import Phrase, phrases, proper_names, rest_words, says_who
+from scr.protocols import Decision, Hop, Judged
+from scr.relations import readings
+
+MOST_HOPS = 4
+"""Facts that one question may go through before it is asked."""
+_AS_GOOD = 0.03
+"""A phrase this much less probable than the best one with the same beginning counts as good; the shortest is taken."""
+_WORSE = 0.1
+"""How much less probable than on the whole question an edit may be on the phrase."""
+_SURE = 0.6
+"""Probability that a phrase needs where no edit governs the whole question."""
+_NEARER = 0.02
+"""How much nearer to the edit the phrase has to be than the whole question, as cosines."""
+_NEARER_CLAUSE = 0.07
+"""How much farther it may be where the phrase is a relative clause: that says by itself that two things are asked."""
+_STEM = 5
+"""Letters by which words are taken for one."""
+
+Decide = Callable[[Sequence[str]], list[Decision]]
+Alike = Callable[[Sequence[tuple[str, Edit]]], list[float]]
+NamedEdits = Callable[[Sequence[str]], list[list[Edit]]]
+Start = Literal["memory", "model"]
+Ask = Callable[[Sequence[str]], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What became of one question."""
+
+    question: str
+    """What is left to ask; the caller's own text where there was no hop."""
+    decision: Decision
+    """Which edits govern what is left."""
+    hops: tuple[Hop, ...] = ()
+
+    @property
+    def used(self) -> tuple[Judged, ...]:
+        """The facts of the hops in their order, then those that govern what is left, each once."""
+        found = [hop.judged for hop in self.hops if hop.judged is not None]
+        known = {judged.edit.edit_id for judged in found}
+        return (*found, *(j for j in self.decision.in_scope if j.edit.edit_id not in known))
+
+
+@dataclass(slots=True)
+class _State:
+    """A question on its way."""
+
+    original: str
+    question: str
+    names: dict[str, bool]
+    """Names round which phrases are sought, and whether a name may be such a phrase itself."""
+    thing: str = ""
+    """What the last hop put into the question."""
+    first: Decision = field(default_factory=Decision)
+    decision: Decision = field(default_factory=Decision)
+    hops: list[Hop] = field(default_factory=list)
+    done: bool = False
+
+    @property
+    def edited(self) -> bool:
+        return any(hop.judged is not None for hop in self.hops)
+
+    def chain(self) -> Chain:
+        if self.edited or self.hops and self.decision.in_scope:
+            return Chain(self.question, self.decision, tuple(self.hops))
+        return Chain(self.original, self.first)  # nothing of the memory took part
+
+    def went(self, candidate: _Candidate, thing: str, judged: Judged | None) -> None:
+        self.question = candidate.phrase.replaced(candidate.reading, thing)
+        self.names = {thing: False}
+        self.thing = thing
+        self.hops.append(Hop(candidate.phrase.text, thing, judged))
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A phrase of a reading of a question."""
+
+    reading: str
+    phrase: Phrase
+
+    @property
+    def asked(self) -> str:
+        """The phrase as a sentence up to its answer, which asks for a person as well as for a thing."""
+        text = self.phrase.text
+        return f"{text[:1].upper()}{text[1:]} is"
+
+
+def follow(
+    questions: Sequence[str],
+    decide: Decide,
+    named: NamedEdits,
+    alike: Alike,
+    *,
+    ask: Ask | None = None,
+    start: Start = "memory",
+    hops: int = MOST_HOPS,
+) -> list[Chain]:
+    """Follow each question through the facts that stand inside it.
+
+    Args:
+        decide: the scope decision for a batch of texts.
+        named: edits whose subject or alias each text names.
+        alike: how near texts are to edits, as cosines; asked only where a chain may go on.
+        ask: the frozen model's answers to short questions; None ends a chain where no edit goes on.
+        start: ``memory``: an edit takes the first hop. ``model``: the model may, which costs a question of the model
+            for every nested question that no edit governs.
+        hops: facts that a question may go through at most; 0 is the scope decision alone.
+    """
+    states = [_State(q, q, _names(q, edits)) for q, edits in zip(questions, named(questions), strict=True)]
+    for number in range(hops + 1):
+        active = [state for state in states if not state.done]
+        if not active:
+            break
+        found = [_candidates(state) if number < hops else [] for state in active]
+        decided = iter(
+            decide([text for s, cs in zip(active, found, strict=True) for text in (s.question, *_asked(cs))])
+        )
+        unanswered: list[tuple[_State, _Candidate]] = []
+        for state, candidates in zip(active, found, strict=True):
+            state.decision = _about(state, next(decided))
+            if not number:
+                state.first = state.decision
+            chosen = _chosen(state, [(candidate, _about(state, next(decided))) for candidate in candidates], alike)
+            if chosen is not None:
+                state.went(chosen[0], chosen[1].edit.target_new, chosen[1])
+            elif not number and not state.names and (names := _names(state.question, _edits(state.decision))):
+                state.names = names  # too long to be looked up: the decision found it by its meaning
+            elif state.decision.in_scope or ask is None or number >= hops:
+                state.done = True
+            elif state.edited or start == "model":
+                if not candidates and not number:
+                    state.names = dict.fromkeys(proper_names(state.question), False)
+                    candidates = _candidates(state)
+                if candidates:
+                    unanswered.append((state, candidates[0]))
+                state.done = not candidates
+            else:
+                state.done = True
+        if ask is not None and unanswered:
+            said = ask([f"What is {candidate.phrase.text}?" for _, candidate in unanswered])
+            for (state, candidate), text in zip(unanswered, said, strict=True):
+                thing = text.strip().rstrip(".")
+                state.done = not thing
+                if thing:
+                    state.went(candidate, thing, None)
+    return [state.chain() for state in states]
+
+
+def _names(question: str, edits: Sequence[Edit]) -> dict[str, bool]:
+    """The names of edits that a question holds, each once."""
+    there = f" {fold(question)} "
+    found: dict[str, bool] = {}
+    for edit in edits:
+        for name in (edit.subject, *edit.aliases):
+            if name and f" {fold(name)} " in there:
+                found[name] = found.get(name, False) or bool(edit.prompt) and says_who(edit.prompt, edit.subject)
+    folded = {name: f" {fold(name)} " for name in found}
+    return {
+        n: itself for n, itself in found.items() if not any(folded[n] in f for f in folded.values() if f != folded[n])
+    }
+
+
+def _edits(decision: Decision) -> list[Edit]:
+    return [judged.edit for judged in decision.in_scope]
+
+
+def _candidates(state: _State) -> list[_Candidate]:
+    return [
+        _Candidate(reading, phrase)
+        for reading in readings(state.question)
+        for name, itself in state.names.items()
+        for phrase in phrases(reading, name, itself=itself)
+    ]
+
+
+def _asked(candidates: Sequence[_Candidate]) -> list[str]:
+    return [candidate.asked for candidate in candidates]
+
+
+def _about(state: _State, decision: Decision) -> Decision:
+    """A decision after a hop, without edits of other things: the hop's object is known, so near names do not do."""
+    if not state.thing or not decision.in_scope:
+        return decision
+    thing = _bare(state.thing)
+    others = f" {fold(state.question).replace(fold(state.thing), '|')} "
+    kept = tuple(
+        j
+        for j in decision.in_scope
+        if not j.edit.subject or any(_bare(n) == thing or f" {n} " in others for n in names_of(j.edit))
+    )
+    dropped = tuple(j for j in decision.in_scope if j not in kept)
+    return replace(decision, in_scope=kept, near_misses=(*dropped, *decision.near_misses))
+
+
+def _bare(name: str) -> str:
+    return fold(name).removeprefix("the ")
+
+
+def _chosen(
+    state: _State, judged: Sequence[tuple[_Candidate, Decision]], alike: Alike
+) -> tuple[_Candidate, Judged] | None:
+    """The innermost of the phrases that an edit governs; None where the question is to be asked as it is."""
+    denied = {j.edit.edit_id for j in state.decision.near_misses if "denied" in j.evidence}
+    used = {hop.judged.edit.edit_id for hop in state.hops if hop.judged is not None}
+    whole = {j.edit.edit_id: j.probability for j in state.decision.in_scope}
+    options = []
+    for candidate, decision in judged:
+        # An edit that governs the whole explains a part of it at best; only that one may go in then.
+        found = decision.in_scope[0] if decision.in_scope else None
+        if found is None or whole and found.edit.edit_id not in whole:
+            continue
+        if not _may(found.edit, candidate, state.question, denied | used):
+            continue
+        if found.probability < (whole[found.edit.edit_id] - _WORSE if whole else _SURE):
+            continue
+        options.append((candidate, found))
+    if not options:
+        return None
+    innermost = max(candidate.phrase.start for candidate, _ in options)
+    options = [(c, j) for c, j in options if c.phrase.start == innermost]
+    best = max(j.probability for _, j in options)
+    candidate, found = min(
+        ((c, j) for c, j in options if j.probability >= best - _AS_GOOD), key=lambda o: o[0].phrase.end
+    )
+    whole_like, part_like = alike([(state.question, found.edit), (candidate.asked, found.edit)])
+    nearer = _NEARER if not candidate.phrase.clause else -_NEARER_CLAUSE
+    return (candidate, found) if part_like - whole_like >= nearer else None
+
+
+def _may(edit: Edit, candidate: _Candidate, question: str, barred: set[str]) -> bool:
+    """Whether an edit's object may stand in a phrase's place."""
+    if not edit.target_new or edit.verbatim or edit.edit_id in barred:
+        return False
+    outside = candidate.phrase.replaced(candidate.reading, " ")
+    if f" {fold(edit.target_new)} " in f" {fold(outside)} ":
+        return False  # it asks whether this is the object
+    if candidate.reading != question:
+        return True  # a compound was taken apart, so there are two relations
+    own = {word[:_STEM] for word in fold(edit.prompt or edit.statement).split()}
+    return any(word[:_STEM] not in own for word in rest_words(candidate.reading, candidate.phrase))
+
+
+__all__ = ["MOST_HOPS", "Chain", "Start", "follow"]

@@ -1,0 +1,144 @@
+"""Chains of facts, over a decider that one can compute in one's head."""
+
+from collections.abc import Sequence
+
+from memory_store.edit import Edit
+from memory_store.identity import fold
+from scr.chain import MOST_HOPS, Chain, follow
+from scr.protocols import Decision, Judged
+
+
+def fact(subject: str, relation: str, target: str) -> Edit:
+    prompt = f"The {relation} of {subject} is"
+    statement = f"{prompt} {target}."
+    return Edit(edit_id=f"{subject}-{relation}", subject=subject, prompt=prompt, target_new=target, statement=statement)
+
+
+class Memory:
+    """An edit governs a text that holds its subject and its relation and no second "the … of"."""
+
+    def __init__(self, edits: Sequence[Edit], denied: str = "") -> None:
+        self.edits = edits
+        self.denied = denied
+        self.batches: list[list[str]] = []
+
+    def decide(self, texts: Sequence[str]) -> list[Decision]:
+        self.batches.append(list(texts))
+        return [self._one(text) for text in texts]
+
+    def _one(self, text: str) -> Decision:
+        hits = [
+            Judged(e, 0.9)
+            for e in self.edits
+            if fold(f"{e.prompt.removeprefix('The ').removesuffix(' is')}") in fold(text) and text.count(" of ") == 1
+        ]
+        misses = tuple(Judged(e, 0.0, {"denied": 1.0}) for e in self.edits if e.edit_id == self.denied)
+        return Decision(tuple(hits), misses)
+
+    def named(self, texts: Sequence[str]) -> list[list[Edit]]:
+        return [[e for e in self.edits if f" {fold(e.subject)} " in f" {fold(text)} "] for text in texts]
+
+    def alike(self, pairs: Sequence[tuple[str, Edit]]) -> list[float]:
+        return [1.0 / (1 + abs(len(text) - len(edit.prompt))) for text, edit in pairs]
+
+    def follow(self, *questions: str, **options: object) -> list[Chain]:
+        return follow(questions, self.decide, self.named, self.alike, **options)  # type: ignore[arg-type]
+
+
+FACTS = [
+    fact("Ada", "homeland", "Chad"),
+    fact("Chad", "capital", "Lima"),
+    fact("Lima", "mayor", "Bo Ray"),
+    fact("Bo Ray", "spouse", "Cy Lee"),
+    fact("Cy Lee", "employer", "Acme"),
+    fact("Acme", "founder", "Di Fox"),
+]
+
+
+def test_a_fired_edit_asks_again_with_its_object() -> None:
+    (chain,) = Memory(FACTS).follow("What is the capital of the homeland of Ada?")
+    assert [(h.phrase, h.answer) for h in chain.hops] == [("the homeland of Ada", "Chad")]
+    assert chain.question == "What is the capital of Chad?"
+    assert [j.edit.edit_id for j in chain.used] == ["Ada-homeland", "Chad-capital"]
+
+
+def test_each_further_hop_costs_one_batch_of_decisions() -> None:
+    for hops, question in enumerate(
+        (
+            "What is the homeland of Ada?",
+            "Name the capital of the homeland of Ada",
+            "Name the mayor of the capital of the homeland of Ada",
+        )
+    ):
+        memory = Memory(FACTS)
+        (chain,) = memory.follow(question)
+        assert len(chain.hops) == hops and len(memory.batches) == hops + 1
+
+
+def test_hops_are_bounded() -> None:
+    question = "Who is the founder of the employer of the spouse of the mayor of the capital of the homeland of Ada?"
+    (chain,) = Memory(FACTS).follow(question)
+    assert len(chain.hops) == MOST_HOPS
+    assert Memory(FACTS).follow(question, hops=0)[0].hops == ()
+
+
+def test_a_question_of_one_hop_keeps_its_own_decision() -> None:
+    memory = Memory(FACTS)
+    (chain,) = memory.follow("What is the capital of Chad?")
+    assert chain == Chain("What is the capital of Chad?", memory.decide(["What is the capital of Chad?"])[0])
+
+
+def test_a_denied_edit_enters_no_chain() -> None:
+    assert Memory(FACTS, denied="Ada-homeland").follow("What is the capital of the homeland of Ada?")[0].hops == ()
+
+
+def test_a_cycle_ends() -> None:
+    round_trip = [fact("Ada", "friend", "Bo"), fact("Bo", "friend", "Ada")]
+    (chain,) = Memory(round_trip).follow("Who is the mother of the friend of the friend of the friend of Ada?")
+    assert [h.answer for h in chain.hops] == ["Bo", "Ada"]
+
+
+def test_what_no_edit_covers_is_asked_of_the_model_once_a_chain_has_begun() -> None:
+    asked: list[str] = []
+
+    def ask(questions: Sequence[str]) -> list[str]:
+        asked.extend(questions)
+        return ["Lima."] * len(questions)
+
+    memory = Memory([FACTS[0], FACTS[2]])
+    question = "Who is the mayor of the capital of the homeland of Ada?"
+    (chain,) = memory.follow(question, ask=ask)
+    assert asked == ["What is the capital of Chad?"]
+    assert [(h.answer, h.judged is None) for h in chain.hops] == [("Chad", False), ("Lima", True)]
+    assert chain.question == "Who is the mayor of Lima?" and chain.decision.edit_ids == ("Lima-mayor",)
+    assert [h.answer for h in memory.follow(question)[0].hops] == ["Chad"]
+
+
+def test_the_model_begins_a_chain_only_where_asked_to_and_leaves_no_trace_where_no_edit_follows() -> None:
+    questions = ("What is the capital of the homeland of Ed?", "What is the anthem of the homeland of Ed?")
+    memory = Memory(FACTS[1:])
+
+    def ask(questions: Sequence[str]) -> list[str]:
+        return ["Chad"] * len(questions)
+
+    assert all(chain.hops == () for chain in memory.follow(*questions, ask=ask))
+    edited, alone = memory.follow(*questions, ask=ask, start="model")
+    assert edited.question == "What is the capital of Chad?" and edited.hops[0].judged is None
+    assert alone == Chain(questions[1], Decision())
+
+
+def test_a_word_for_two_relations_is_taken_apart() -> None:
+    memory = Memory([fact("Ada", "spouse", "Bo"), fact("Bo", "father", "Cy")])
+    (chain,) = memory.follow("Who is the father-in-law of Ada?")
+    assert chain.question == "Who is the father of Bo?" and chain.decision.edit_ids == ("Bo-father",)
+
+
+def test_after_a_hop_no_near_name_will_do() -> None:
+    class Near(Memory):
+        def _one(self, text: str) -> Decision:
+            decision = super()._one(text)
+            return Decision((Judged(FACTS[1], 0.9),)) if "Chadwick" in text else decision
+
+    memory = Near([fact("Ada", "homeland", "Chadwick"), FACTS[1]])
+    (chain,) = memory.follow("What is the capital of the homeland of Ada?")
+    assert chain.decision.in_scope == () and chain.decision.near_misses[0].edit.edit_id == "Chad-capital"
