@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,9 @@ import torch
 from eval.atlas import load_atlas
 from eval.cases import Dataset, EvalCase, Probe
 from eval.datasets import load_dataset
-from eval.methods import Bench, Spec, make_editor, read_spec, spectra
+from eval.forced import row_likelihood
+from eval.methods import Bench, Spec, make_editor, read_spec, spectra, with_tuned
+from eval.room import room
 from eval.runner import BASE_FILE, Journal, Plan, RunConfig, batches, candidates, file_of, read_manifest, run
 from eval.scores import read_result
 from memory_store.edit import Edit
@@ -221,6 +224,52 @@ def test_raw_edits_and_raw_figures_for_those_who_ask_for_them(bench: Bench, atla
         Bench(bench.model, bench.tokenizer, written="loud")  # type: ignore[arg-type]
 
 
+def test_scores_of_rows_do_not_depend_on_their_company(bench: Bench, atlas: Dataset) -> None:
+    """Batched by lengths, against one forward pass a row."""
+    pairs = [(c.edit.prompt, text) for c in atlas.cases[:6] for text in (c.edit.target_new, c.ground_truth)]
+    rows = bench.rows(pairs)
+    assert len({len(prompt) for prompt, _ in rows}) > 1 and len({len(answer) for _, answer in rows}) > 1
+    found = row_likelihood(bench.model, rows)
+    for (prompt, answer), (nats, tokens, greedy) in zip(rows, found, strict=True):
+        with torch.inference_mode():
+            logits = bench.model(torch.tensor([[*prompt, *answer]])).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+        assert nats == pytest.approx(float(logits.gather(-1, torch.tensor(answer)[:, None]).sum()), abs=1e-3)
+        assert (tokens, greedy) == (len(answer), logits.argmax(-1).tolist() == list(answer))
+    assert {greedy for _, _, greedy in found} == {True, False}
+    assert row_likelihood(bench.model, []) == []
+
+
+def test_tuned_settings_stand_beside_the_published_ones(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    rows = [{"method": "memit", "settings": {"v_lr": 0.25}}, {"method": "prune-memit", "settings": {"v_lr": 0.5}}]
+    file.write_text(json.dumps({"result": {"rows": rows}}), encoding="utf-8")
+    specs = with_tuned(names("scr", "memit", "rect", "prune", "rome"), file)
+    told = {spec.label: json.loads(spec.settings or "{}").get("v_lr") for spec in specs}
+    # RECT stands over MEMIT and has no settings of its own; ROME has none at all, and scr takes none.
+    assert told == {
+        "scr": None,
+        "memit": None,
+        "memit+tuned": 0.25,
+        "rect": None,
+        "rect+tuned": 0.25,
+        "prune": None,
+        "prune+tuned": 0.5,
+        "rome": None,
+    }
+    assert read_spec(f"memit:{file}") == specs[2]
+    with pytest.raises(ConfigError, match="no settings for rome"):
+        read_spec(f"rome:{file}")
+    with pytest.raises(ConfigError, match="settings for none of scr"):
+        with_tuned(names("scr"), file)
+
+
+def test_what_is_typed_for_once_is_not_in_the_command_to_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    from eval.commands import _command
+
+    monkeypatch.setattr(sys, "argv", "x eval run --again scr,copy --out o --again=memit".split())
+    assert _command() == ["scr", "eval", "run", "--out", "o"]
+
+
 def test_settings_come_from_a_file_and_name_the_row(bench: Bench, tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
     file.write_text('{"v_num_grad_steps": 3}', encoding="utf-8")
@@ -306,6 +355,55 @@ def test_a_finished_run_asks_nothing_again(done: Path, bench: Bench, atlas: Data
     before = {path: path.read_bytes() for path in (done / "methods").iterdir()}
     run(atlas, names("base", "memit"), bench, SMALL, done)
     assert {path: path.read_bytes() for path in (done / "methods").iterdir()} == before
+
+
+def test_rows_that_rest_on_another_scope_are_asked_again_and_no_others(
+    done: Path, bench: Bench, atlas: Dataset, tmp_path: Path
+) -> None:
+    """As if the classifier had been trained anew: the base's and MEMIT's rows stand, those of scr and copy do not."""
+    out = tmp_path / "run"
+    shutil.copytree(done, out)
+    manifest = read_manifest(out)
+    assert set(manifest["methods"]["scr"]["rests_on"]) == {"encoder", "scope_sha256"}
+    assert manifest["methods"]["memit"]["rests_on"] == manifest["methods"]["base"]["rests_on"] == {}
+    for label in ("scr", "copy"):
+        manifest["methods"][label]["rests_on"]["scope_sha256"] = "of other weights"
+    (out / "run.json").write_text(json.dumps(manifest), encoding="utf-8")
+    before = {path.name: path.read_bytes() for path in (out / "methods").iterdir()}
+    run(atlas, names("base", "copy", "scr", "memit", "ft-m"), bench, SMALL, out)
+    after = {path.name: path.read_bytes() for path in (out / "methods").iterdir()}
+    assert {name for name in before if before[name] != after[name]} == {"scr.jsonl", "copy.jsonl"}
+    assert after["scr.1.old"] == before["scr.jsonl"]  # nothing is lost
+    assert rows_of(out, "scr") == rows_of(done, "scr")  # the weights were the same after all
+    assert read_manifest(out)["methods"]["scr"] == read_manifest(done)["methods"]["scr"]
+
+
+def test_a_method_can_be_asked_again(done: Path, bench: Bench, atlas: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(done, out)
+    run(atlas, names("base"), bench, SMALL, out, again=["base"])
+    assert rows_of(out, "base") == rows_of(done, "base")
+    assert (out / "methods" / "base.1.old").exists() and not (out / "methods" / "scr.1.old").exists()
+    with pytest.raises(ConfigError, match="not among the methods"):
+        run(atlas, names("base"), bench, SMALL, out, again=["scr"])
+
+
+def test_a_point_tells_what_it_took_and_how_full_the_matrices_are(done: Path) -> None:
+    result = read_result(done)
+    for label in ("base", "memit"):
+        for point in (1, 4):
+            event = result.methods[label].event(point)
+            assert event is not None and 0 < event["cpu_s"] and 0 < event["wall_s"]
+    assert result.methods["memit"].edit_cpu_seconds is not None
+    (room,) = read_manifest(done)["methods"]["memit"]["room"].values()
+    assert room == {"d_in": 704}
+    assert read_manifest(done)["methods"]["scr"]["room"] == {}
+
+
+def test_a_null_space_has_less_room_than_its_matrix(bench: Bench) -> None:
+    (told,) = room(read_spec("alphaedit"), bench).values()
+    assert 0 < told["rank"] < told["d_in"] == 704
+    assert room(read_spec("grace"), bench) == room(read_spec("lora"), bench) == {}
 
 
 def test_a_folder_of_another_run_is_refused(done: Path, bench: Bench, atlas: Dataset) -> None:
