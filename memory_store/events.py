@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from memory_store.errors import ConfigError
 from memory_store.sqlite import Database, Row
 
 GENESIS = "0" * 64
@@ -99,13 +100,18 @@ class EventLog:
         """Append one event and return its seq."""
         seq, _, previous, _ = self.last()
         seq += 1
-        salt, text = os.urandom(16), canonical(payload)
-        payload_hash = _payload_hash(salt, text)
-        columns = (seq, time, actor, kind, batch, namespace, edit, target, payload_hash)
+        try:
+            salt, text = os.urandom(16), canonical(payload)
+            columns = (seq, time, actor, kind, batch, namespace, edit, target, _payload_hash(salt, text))
+            chained = _chained(previous, columns)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"an event {kind!r} cannot hold what it was given ({error}); give texts and numbers"
+            ) from error
         self._db.execute(
             "INSERT INTO events (seq, time, actor, kind, batch, namespace, edit, target, payload_hash, hash)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*columns, _chained(previous, columns)),
+            (*columns, chained),
         )
         self._db.execute("INSERT INTO payloads (seq, salt, payload) VALUES (?, ?, ?)", (seq, salt, text))
         return seq

@@ -9,6 +9,7 @@ ignored and written again. The rows are mapped, and changed in memory only.
 """
 
 import contextlib
+import glob
 import hashlib
 import json
 import logging
@@ -30,6 +31,7 @@ from memory_store.timeline import Window
 FORMAT = 2
 _ALIGN = 64
 _LONGEST_HEADER = 1 << 26
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _ABANDONED = 3600.0
 """Seconds after which nobody goes on writing a file."""
 
@@ -51,9 +53,15 @@ class Cached:
     codes: Parts
 
 
-def cache_path(store: str, namespace: str, kind: str) -> Path:
-    name = hashlib.sha256(f"{namespace}\0{kind}".encode()).hexdigest()[:16]
+def cache_path(store: Path, namespace: str, kind: str) -> Path:
+    name = hashlib.sha256(f"{namespace}\0{kind}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return Path(f"{store}.index-{name}")
+
+
+def drop_caches(store: Path) -> None:
+    """Delete every cache of a store, unfinished ones too."""
+    for path in store.parent.glob(f"{glob.escape(store.name)}.index-*"):
+        path.unlink(missing_ok=True)
 
 
 def write_cache(path: Path, cached: Cached, about: Mapping[str, Any]) -> None:
@@ -79,10 +87,10 @@ def write_cache(path: Path, cached: Cached, about: Mapping[str, Any]) -> None:
     line += b" " * (-(len(line) + 1) % _ALIGN) + b"\n"
     aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        for left in path.parent.glob(f"{path.name}.*.tmp"):  # by a process that was killed
+        for left in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):  # by a process that was killed
             if time.time() - left.stat().st_mtime > _ABANDONED:
                 left.unlink()
-        with open(os.open(aside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
+        with open(os.open(aside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | _NO_LINK, 0o600), "wb") as file:
             for part in (line, *parts):
                 file.write(part)
             file.flush()

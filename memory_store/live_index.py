@@ -135,7 +135,7 @@ class LiveIndex:
         """Take over a cache that is of this store and can be brought up to date."""
         if self._db.path == IN_MEMORY or self._index_kind not in ("auto", "codes"):
             return False
-        cached = read_cache(cache_path(self._db.path, self._namespace, self._kind), self._about, self._d_key)
+        cached = read_cache(cache_path(self._db.file, self._namespace, self._kind), self._about, self._d_key)
         if cached is None or self._log.hash_of(cached.seq) != cached.head:
             return False
         if self._log.has_since(cached.seq, _UNFOLLOWED):
@@ -153,7 +153,7 @@ class LiveIndex:
             return
         head = self._log.hash_of(self._seq)
         cached = Cached(self._seq, head, self._dated, index.centre, index.ids, index.codes)
-        write_cache(cache_path(self._db.path, self._namespace, self._kind), cached, self._about)
+        write_cache(cache_path(self._db.file, self._namespace, self._kind), cached, self._about)
         self._changed = 0
 
 

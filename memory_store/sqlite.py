@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from memory_store.errors import StoreError, StoreFormatError, StoreLockedError
+from memory_store.errors import ConfigError, StoreError, StoreFormatError, StoreLockedError
 
 APPLICATION_ID = 0x53435245  # "SCRE"
 IN_MEMORY = ":memory:"
@@ -121,9 +121,12 @@ class Database:
 
     def __init__(self, path: str, *, create: bool = True, timeout: float = 30.0) -> None:
         self.path = path
-        self.lock = threading.RLock()
+        self._lock = threading.RLock()
+        self._process = os.getpid()
         if path != IN_MEMORY:
             self._prepare_file(create)
+        self.file = Path(os.path.realpath(path))
+        """Where it is, whatever links lead there and wherever the process goes; what is derived lies beside it."""
         writable = path == IN_MEMORY or (os.access(path, os.W_OK) and os.access(Path(path).parent, os.W_OK))
         self._connection = self._connect(timeout, "" if writable else "mode=ro")
         try:
@@ -141,6 +144,17 @@ class Database:
             self._connection.close()
             raise
 
+    @property
+    def lock(self) -> threading.RLock:
+        """Held around every use of the connection.
+
+        Raises:
+            StoreError: the process is a fork of the one that opened the store; used by both, the file would be damaged.
+        """
+        if os.getpid() != self._process:
+            raise StoreError(f"the store {self.path} was opened before this process was forked; open it again here")
+        return self._lock
+
     def _connect(self, timeout: float, how: str = "") -> sqlite3.Connection:
         place = f"file:{quote(self.path)}?{how}" if how else self.path
         with self._translated():
@@ -151,7 +165,7 @@ class Database:
         try:
             self.value("PRAGMA schema_version")
         except StoreError:
-            log = Path(self.path + "-wal")
+            log = Path(f"{self.file}-wal")
             if log.exists() and log.stat().st_size:
                 raise
             self._connection.close()
@@ -224,19 +238,12 @@ class Database:
             self._connection.executemany(sql, rows)
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        with self.lock:
-            cursor = self._run(sql, values)
-            try:
-                return cursor.fetchall()
-            except sqlite3.Error as error:
-                raise self._ours(error) from error
+        with self.lock, self._translated():
+            return self._connection.execute(sql, values).fetchall()
 
     def _run(self, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
-        with self.lock:
-            try:
-                return self._connection.execute(sql, values)
-            except sqlite3.Error as error:
-                raise self._ours(error) from error
+        with self.lock, self._translated():
+            return self._connection.execute(sql, values)
 
     def each(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Row]:
         """Rows one by one, for results that need not fit in memory; for use inside a snapshot."""
@@ -311,7 +318,9 @@ class Database:
 
     def backup(self, path: str) -> None:
         """Write a consistent copy to a new file while others read and write; the file is there when it is whole."""
-        if Path(path).exists():
+        if "\0" in path:
+            raise StoreError("the backup's name holds a NUL byte; name another file")
+        if os.path.lexists(path):
             raise StoreError(f"{path} is there already; name a new file for the backup")
         aside = f"{path}.{os.getpid()}.tmp"
         try:
@@ -343,6 +352,12 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise self._ours(error) from error
+        except UnicodeEncodeError as error:
+            raise ConfigError(
+                f"a text holds half a character (surrogate U+{ord(error.object[error.start]):04X}); decode it as UTF-8"
+            ) from error
+        except OverflowError as error:
+            raise ConfigError("a number is larger than any in a store; give a smaller one") from error
 
     def _ours(self, error: sqlite3.Error) -> StoreError:
         name = getattr(error, "sqlite_errorname", "")

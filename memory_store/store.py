@@ -9,6 +9,7 @@ before vectors are needed.
 import getpass
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -785,7 +786,7 @@ class EditStore:
             totals: dict[str, int] = dict(
                 self._db.rows("SELECT namespace, count(*) FROM edits GROUP BY namespace ORDER BY namespace")
             )
-            files = {} if self.path == IN_MEMORY else _file_sizes(Path(self.path))
+            files = {} if self.path == IN_MEMORY else _file_sizes(self._db.file)
             return {
                 "path": self.path,
                 "schema_version": SCHEMA_VERSION,
@@ -926,8 +927,9 @@ class EditStore:
         """Forget what is derived from keys that are gone, on disk too."""
         self._indexes.clear()
         if self.path != IN_MEMORY:
-            for path in Path(self.path).parent.glob(f"{Path(self.path).name}.index-*"):
-                path.unlink(missing_ok=True)
+            from memory_store.index_cache import drop_caches
+
+            drop_caches(self._db.file)
 
     def _width_for_search(self) -> int | None:
         if self._encoder is None:
@@ -1017,4 +1019,6 @@ def _already(windows: Sequence[Window], edit: Edit, window: Window, now: str) ->
 
 
 def _file_sizes(path: Path) -> dict[str, int]:
-    return {file.name: file.stat().st_size for file in sorted(path.parent.glob(path.name + "*")) if file.is_file()}
+    """Of the store's own files: the database, its log, and the caches."""
+    own = re.compile(re.escape(path.name) + r"(-wal|-shm|\.index-.*)?")
+    return {file.name: file.stat().st_size for file in sorted(path.parent.iterdir()) if own.fullmatch(file.name)}

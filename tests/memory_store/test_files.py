@@ -8,9 +8,11 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from memory_store.errors import StoreError, StoreFormatError, StoreLockedError
+from memory_store.edit import Edit
+from memory_store.errors import ConfigError, StoreError, StoreFormatError, StoreLockedError
 from memory_store.store import EditStore
 
 ROOT = Path(__file__).parents[2]
@@ -223,3 +225,81 @@ def test_the_schema_reads_well_with_any_sqlite(filled):
     with closing(sqlite3.connect(filled)) as raw:
         sql = "SELECT subject, target_new FROM edits JOIN windows ON edit = row WHERE known_until IS NULL LIMIT 1"
         assert raw.execute(sql).fetchone() == ("C0", "Lyon")
+
+
+@pytest.mark.parametrize("name", ["facts[1].scr", "facts*.scr", "100%_a?b#c.scr"])
+def test_signs_of_patterns_in_a_stores_name_are_part_of_its_name(tmp_path, keys_of, name):
+    with EditStore.open(tmp_path / "facts1.scr", encoder="toy", index="codes") as other:
+        other.put([Edit(statement="Other.")], {"statement": keys_of(["Other."])})
+        other.nearest(keys_of(["Other."]), 1)
+    with EditStore.open(tmp_path / name, encoder="toy", index="codes") as store:
+        store.put([Edit(statement="One.", edit_id="a")], {"statement": keys_of(["One."])})
+        store.nearest(keys_of(["One."]), 1)
+        assert [file for file in store.stats()["files"] if ".index-" in file and file.startswith(name)]
+        store.purge(["a"])
+        assert all(file.startswith(name) for file in store.stats()["files"])
+    caches = [file.name for file in tmp_path.iterdir() if ".index-" in file.name]
+    assert len(caches) == 1 and caches[0].startswith("facts1.scr")
+
+
+def test_a_store_is_one_whatever_link_or_folder_leads_to_it(tmp_path, keys_of, monkeypatch):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link.scr").symlink_to(tmp_path / "real" / "s.scr")
+    EditStore.open(tmp_path / "real" / "s.scr").close()
+    monkeypatch.chdir(tmp_path)
+    with EditStore.open("link.scr", encoder="toy", index="codes") as store:
+        monkeypatch.chdir("/")
+        store.put([Edit(statement="One.", edit_id="a")], {"statement": keys_of(["One."])})
+        store.nearest(keys_of(["One."]), 1)
+        kept = {file.name.partition("-")[0] for file in (tmp_path / "real").iterdir()}
+        assert kept == {"s.scr", "s.scr.index"} and sorted(os.listdir(tmp_path)) == ["link.scr", "real"]
+    with EditStore.open(tmp_path / "real" / "s.scr", encoder="toy") as store:
+        store.purge(["a"])
+        assert not [file for file in (tmp_path / "real").iterdir() if ".index-" in file.name]
+
+
+def test_a_forked_process_is_told_to_open_the_store_itself(filled):
+    with EditStore.open(filled) as store:
+        came, sent = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                store.edits()
+                said = "read"
+            except StoreError as error:
+                said = str(error)
+            os.write(sent, said.encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert "was opened before this process was forked; open it again here" in os.read(came, 1000).decode()
+        os.close(came), os.close(sent)
+        assert len(store.edits()) and store.verify().ok
+
+
+HALF = "\ud800"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s: s.get(HALF),
+        lambda s: s.edits(HALF),
+        lambda s: s.nearest(np.eye(1, 16, dtype=np.float32), 1, namespace=HALF),
+        lambda s: s.forget(["a"], actor=HALF),
+        lambda s: s.put([Edit(statement="New.")], actor=HALF),
+        lambda s: s.record("apply", {"what": HALF}),
+        lambda s: s.record("apply", {"what": object()}),
+        lambda s: s.record_use([("Who?", ["a"])], request=HALF),
+        lambda s: s.calibrate(HALF, 0.5),
+        lambda s: s.revert(2**70),
+        lambda s: s.diff(2**70),
+        lambda s: s.backup("a\0b"),
+    ],
+)
+def test_what_no_database_can_hold_is_an_error_of_ours_and_changes_nothing(tmp_path, call, keys_of):
+    with EditStore.open(tmp_path / "s.scr", encoder="toy") as store:
+        store.put([Edit(statement="One.", edit_id="a")], {"statement": keys_of(["One."])})
+        head = store.head()
+        with pytest.raises((ConfigError, StoreError), match="half|surrogates|larger|no JSON|serializable|NUL"):
+            call(store)
+        assert store.head() == head and len(store) == 1 and store.verify().ok
