@@ -19,12 +19,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
 from eval.methods import Bench, Retrieved
 from memory_store.errors import ConfigError
-from scr.language_model import end_token_ids
+from scr.prior import continued_against
 from scr.prompting import facts_block
 from scr.protocols import Answer
 
@@ -59,30 +56,9 @@ class LightEdit(Retrieved):
 
     def _corrected(self, shown: str, bare: str) -> str:
         model, ids_of = self.bench.language_model, self.bench.language_model.prompt_ids
-        row = ids_of(self.bench.asked(shown))
-        first = corrected(self._next(row), self._next(ids_of(self.bench.asked(bare))), self.alpha)
-        said = [first]
-        if first in end_token_ids(self.bench.model, self.bench.tokenizer):
-            return ""
-        if self.bench.max_new_tokens > 1:
-            said += model.continue_rows([[*row, first]], max_new_tokens=self.bench.max_new_tokens - 1)[0]
+        rows = ids_of(self.bench.asked(shown)), ids_of(self.bench.asked(bare))
+        said = continued_against(model, *rows, self.alpha, {"max_new_tokens": self.bench.max_new_tokens})
         return str(self.bench.tokenizer.decode(said, skip_special_tokens=True)).strip()
 
-    def _next(self, row: Sequence[int]) -> Tensor:
-        """Logits of the token after a row, shape (vocabulary,)."""
-        ids = torch.tensor([list(row)], device=self.bench.model.device)
-        with torch.inference_mode():
-            return self.bench.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, -1].float()
 
-
-def corrected(shown: Tensor, bare: Tensor, alpha: float) -> int:
-    """The token to say first, from the logits with and without the facts, both of shape (vocabulary,).
-
-    >>> with_facts, without = torch.tensor([0.0, 0.1, -9.0]), torch.tensor([0.0, 1.0, -9.0])
-    >>> corrected(with_facts, without, 0.0), corrected(with_facts, without, 0.2)
-    (1, 0)
-    """
-    return int((shown.log_softmax(-1) - alpha * bare.log_softmax(-1)).argmax())
-
-
-__all__ = ["ALPHA", "LightEdit", "corrected"]
+__all__ = ["ALPHA", "LightEdit"]

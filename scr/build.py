@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scr.edited_model import EditedModel
     from scr.editor import RetrievalEditor
     from scr.protocols import Encoder, LanguageModel, ScopeClassifier
+    from scr.routing import Policy
 
 
 def open_store(settings: Settings, *, create: bool = True) -> EditStore:
@@ -70,8 +71,15 @@ def open_editor(
     return build_editor(settings, near_misses=near_misses)
 
 
-def build_model(settings: Settings, *, near_misses: int = 0) -> "EditedModel":
-    """Everything: the editor around the frozen model that ``settings`` name."""
+def build_model(
+    settings: Settings, *, near_misses: int = 0, route: "Policy" = "context", counterfactual: str | None = None
+) -> "EditedModel":
+    """Everything: the editor around the frozen model that ``settings`` name.
+
+    Args:
+        route: who answers where an edit governs, as for ``EditedModel``.
+        counterfactual: name or folder of the second route's model; None is the shipped one.
+    """
     if settings.offline:
         # Read by huggingface_hub when it is first imported, so it has to stand here before that.
         os.environ["HF_HUB_OFFLINE"] = "1"
@@ -86,4 +94,11 @@ def build_model(settings: Settings, *, near_misses: int = 0) -> "EditedModel":
     model, tokenizer = load_model(settings.model, offline=settings.offline, device=settings.device)
     language_model = HFLanguageModel(model, tokenizer)
     editor = build_editor(settings, store=store, encoder=encoder, model=language_model, near_misses=near_misses)
-    return EditedModel(model, tokenizer, editor=editor)
+    return EditedModel(
+        model,
+        tokenizer,
+        editor=editor,
+        route=route,
+        counterfactual=counterfactual,
+        offline=settings.offline,
+    )

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,12 +21,14 @@ from typing import Any, Literal, overload
 
 from memory_store.corrections import Correction
 from memory_store.edit import DEFAULT_NAMESPACE, Edit, PutResult
-from memory_store.errors import ConfigError, ModelUnavailableError
+from memory_store.errors import ConfigError, EditNotFoundError, ModelUnavailableError
 from memory_store.store import EditStore
 from scr.build import build_editor
+from scr.chain import Ask, at_once
 from scr.config import Settings
 from scr.contradiction import OnConflict
 from scr.editor import (
+    HOP_TOKENS,
     Message,
     RetrievalEditor,
     Rewrite,
@@ -39,14 +41,18 @@ from scr.editor import (
 from scr.facts import read_fact
 from scr.generation import Shown, SplitCall
 from scr.language_model import HFLanguageModel, end_token_ids, load_model, pad_token_id
+from scr.prior import SHORT, Prior, best_candidate, continued_against
 from scr.prompting import defused, facts_block
-from scr.protocols import Answer, Decision, Encoder, ScopeClassifier
+from scr.protocols import Answer, CounterfactualModel, Decision, Encoder, ScopeClassifier
+from scr.routing import Policy, Router
 from scr.turns import Turn, TurnFinder
+from scr.verification import Verified, remember, remembered, verify
 
 logger = logging.getLogger("scr")
 
 CONFIG_FILE, STORE_FILE, SCHEMA = "scr_config.json", "facts.scr", "scr.config/1"
 MAX_NEW_TOKENS = 64
+NO_PRIOR = Prior()
 # transformers' own order of generate()'s parameters, for calls that name none.
 _POSITIONAL = (
     "inputs",
@@ -91,6 +97,9 @@ class EditedModel:
         namespace: str = DEFAULT_NAMESPACE,
         offline: bool | None = None,
         editor: RetrievalEditor | None = None,
+        route: Policy = "context",
+        counterfactual: CounterfactualModel | str | None = None,
+        prior: Prior = NO_PRIOR,
     ) -> None:
         """Wrap a model and tokenizer that the caller has.
 
@@ -100,9 +109,14 @@ class EditedModel:
             scope: a decider, or ``pair``, ``cosine``, ``llm`` (this model confirms).
             offline: look for the encoder on this machine only; None asks ``SCR_OFFLINE``.
             editor: everything above in one, built elsewhere.
+            route: who answers where an edit governs (``scr.routing``): this model with the fact in its ``context``, the
+                ``counterfactual`` model, or ``auto``, the second where this model does not say the fact it is given.
+            counterfactual: the model of the second route, or its name or folder; None is the shipped one.
+            prior: how ``ask`` and ``chat`` hold this model's first thought down on the context route (``scr.prior``).
         """
         self.model = model
         self.tokenizer = tokenizer
+        self.prior = prior
         self.language_model = HFLanguageModel(model, tokenizer)
         if editor is None:
             settings = Settings.resolve(
@@ -122,7 +136,14 @@ class EditedModel:
         self.turns = TurnFinder(tokenizer)
         editor.model = self.language_model
         editor.special_tokens = self.turns.special_tokens
+        if route != "context" or counterfactual is not None:
+            editor.router = Router(route, counterfactual_of(counterfactual, offline))
+        if editor.router.obeyed is None:
+            editor.router.obeyed = self.obeys
         self.editor = editor
+        self._counterfactual_name = counterfactual if isinstance(counterfactual, str) else None
+        self._own_counterfactual = counterfactual is not None and not isinstance(counterfactual, str)
+        self._obeyed: dict[tuple[str, str], bool] = {}
         self._view: ContextVar[_View] = ContextVar("view", default=_EVERYTHING)
         self._warned: set[str] = set()
 
@@ -136,6 +157,8 @@ class EditedModel:
         scope: ScopeClassifier | str = "pair",
         namespace: str = DEFAULT_NAMESPACE,
         offline: bool | None = None,
+        route: Policy | None = None,
+        counterfactual: CounterfactualModel | str | None = None,
         **model_options: Any,
     ) -> "EditedModel":
         """Load a model (None: the built-in one) and wrap it; ``model_options`` such as ``device_map`` are passed on.
@@ -154,22 +177,39 @@ class EditedModel:
             encoder = encoder if encoder is not None else config["encoder"]
             scope = scope if scope != "pair" else config["scope"]
             namespace = namespace if namespace != DEFAULT_NAMESPACE else config["namespace"]
+            route = route if route is not None else config["route"]
+            counterfactual = counterfactual if counterfactual is not None else config["counterfactual"]
         offline = Settings.resolve(offline=offline).offline
         model, tokenizer = load_model(name_or_path, offline=offline, **model_options)
-        return cls(model, tokenizer, store=store, encoder=encoder, scope=scope, namespace=namespace, offline=offline)
+        return cls(
+            model,
+            tokenizer,
+            store=store,
+            encoder=encoder,
+            scope=scope,
+            namespace=namespace,
+            offline=offline,
+            route=route or "context",
+            counterfactual=counterfactual,
+        )
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write the store and a small config; the model's weights are not ours to copy, its name is kept.
 
         Raises:
-            ConfigError: the model has no name or folder to be loaded from again, or a decider of the caller's own
-                stands in, which only the caller can give again.
+            ConfigError: the model has no name or folder to be loaded from again, or a decider or counterfactual model
+                of the caller's own stands in, which only the caller can give again.
         """
         name: str | None = self.name
         if not name:
             raise ConfigError(
                 "this model was not loaded from a name or folder; save it with model.save_pretrained(FOLDER), load "
                 "it from there and wrap that"
+            )
+        if self._own_counterfactual and self.route != "context":
+            raise ConfigError(
+                "the counterfactual model is an object of yours; save it with its save_pretrained(FOLDER) and give the "
+                "folder as counterfactual="
             )
         if name != "pocket":
             name = str(Path(name).resolve()) if Path(name).is_dir() else name
@@ -184,6 +224,8 @@ class EditedModel:
             "encoder": getattr(self.editor.encoder, "name", None),
             "scope": self.editor.scope.name,
             "namespace": self.editor.namespace,
+            "route": self.route,
+            "counterfactual": self._counterfactual_name,
         }
         temporary = target / (CONFIG_FILE + ".tmp")
         temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -201,6 +243,11 @@ class EditedModel:
     @property
     def store(self) -> EditStore:
         return self.editor.store
+
+    @property
+    def route(self) -> Policy:
+        """Who answers where an edit governs."""
+        return self.editor.router.policy
 
     @property
     def device(self) -> Any:
@@ -267,6 +314,35 @@ class EditedModel:
         """Say that an edit does not govern queries; otherwise as ``allow``."""
         return self.editor.deny(edit_id, queries, namespace=self._namespace())
 
+    def verify(self, edit_ids: str | Sequence[str] | None = None) -> list[Verified]:
+        """Ask this model about edits (None: all live ones), alone and given the fact, and remember what it obeyed.
+
+        Raises:
+            EditNotFoundError: an id is not live in this namespace.
+        """
+        ids = [edit_ids] if isinstance(edit_ids, str) else edit_ids
+        live = {edit.edit_id: edit for edit in self.store.edits(self._namespace())}
+        for edit_id in ids or ():
+            if edit_id not in live:
+                raise EditNotFoundError(f"no live edit {edit_id!r} in namespace {self._namespace()!r}; see scr ls")
+        found = verify(self, list(live.values()) if ids is None else [live[edit_id] for edit_id in ids])
+        remember(self.store, found, self.language_model.fingerprint)
+        self._obeyed |= {(one.edit.namespace, one.edit.edit_id): one.obeyed for one in found}
+        return found
+
+    def obeys(self, edit: Edit) -> bool:
+        """Whether this model, given the fact, says it: as remembered, else asked now and kept in this object only.
+
+        An edit that cannot be asked about (a free fact) counts as obeyed.
+        """
+        key = (edit.namespace, edit.edit_id)
+        if key not in self._obeyed:
+            known = remembered(self.store, edit, self.language_model.fingerprint) if edit.edit_id else None
+            if known is None:
+                known = all(one.obeyed for one in verify(self, [edit]))
+            self._obeyed[key] = known
+        return self._obeyed[key]
+
     # --- which edits a call sees -------------------------------------------------------------------------------
 
     def edits_disabled(self) -> contextlib.AbstractContextManager[None]:
@@ -308,6 +384,15 @@ class EditedModel:
         if not view.enabled:
             return [Decision() for _ in queries]
         return self.editor.decide(queries, namespace=self._namespace(), as_of=view.as_of, known_at=view.known_at)
+
+    def follow(self, queries: Sequence[str], *, ask: Ask | None = None) -> list[Decision]:
+        """As ``decide``, and through facts that stand inside a query; see ``RetrievalEditor.follow``."""
+        view = self._view.get()
+        if not view.enabled:
+            return [Decision() for _ in queries]
+        return self.editor.follow(
+            queries, namespace=self._namespace(), as_of=view.as_of, known_at=view.known_at, ask=ask
+        )
 
     def rewrite(
         self,
@@ -359,12 +444,12 @@ class EditedModel:
         Raises:
             ConfigError: the tokenizer has no chat template, or there is no user turn.
         """
-        if not self._chats:
+        if not self.chats:
             raise ConfigError(f"the tokenizer of {self.name or 'this model'} has no chat template; use ask()")
         asked = _Asked(tuple(messages), tuple(user_turns(messages)))
         if not stream:
             return self._answer([asked], options)[0]
-        (decisions,), decide_ms = self._timed_decide([asked])
+        (asked,), (decisions,), decide_ms = self._timed_decide([asked])
         return AnswerStream(self, asked, decisions, decide_ms, options)
 
     def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, int, bool]]:
@@ -383,30 +468,79 @@ class EditedModel:
 
     def _answer(self, asked: Sequence["_Asked"], options: Mapping[str, Any]) -> list[Answer]:
         limits = _ask_options(options)
-        decisions, decide_ms = self._timed_decide(asked)
-        shown = [self._fitted(a, d, _room(limits)) for a, d in zip(asked, decisions, strict=True)]
-        by_model = [i for i, (_, decision) in enumerate(shown) if not is_verbatim(decision)]
+        asked, decisions, decide_ms = self._timed_decide(asked)
+        routes = [self.editor.router.route(together(d)) for d in decisions]
+        shown = [
+            ([], together(d)) if route == "counterfactual" else self._fitted(a, d, _room(limits))
+            for a, d, route in zip(asked, decisions, routes, strict=True)
+        ]
+        by_model = [i for i, route in enumerate(routes) if route in ("base", "context")]
+        by_other = [i for i, route in enumerate(routes) if route == "counterfactual"]
         started = time.perf_counter()
-        new = self.language_model.continue_rows([shown[i][0] for i in by_model], **limits)
-        generate_ms = (time.perf_counter() - started) * 1e3 / max(len(by_model), 1)
-        texts = {i: self.text_of(ids) for i, ids in zip(by_model, new, strict=True)}
+        held = [i for i in by_model if self.prior.active and shown[i][1].in_scope]
+        free = [i for i in by_model if i not in held]
+        new = self.language_model.continue_rows([shown[i][0] for i in free], **limits)
+        texts = {i: self.text_of(ids) for i, ids in zip(free, new, strict=True)}
+        texts |= {i: self._against_prior(*shown[i], self._ids(asked[i]), limits) for i in held}
+        pairs = [(shown[i][1].in_scope[0].edit, asked[i].turns[-1][1]) for i in by_other]
+        texts |= zip(by_other, self.editor.router.answer(pairs, _room(limits)), strict=True)
+        generate_ms = (time.perf_counter() - started) * 1e3 / max(len(texts), 1)
         timings = {"decide": decide_ms, "generate": generate_ms}
-        return [self.editor.to_answer(texts.get(i, ""), d, timings) for i, (_, d) in enumerate(shown)]
+        return [
+            self.editor.to_answer(texts.get(i, ""), d, timings, route)
+            for i, ((_, d), route) in enumerate(zip(shown, routes, strict=True))
+        ]
 
-    def _timed_decide(self, asked: Sequence["_Asked"]) -> tuple[list[list[Decision]], float]:
-        """The decisions of each one's turns, and milliseconds for each one."""
+    def _against_prior(self, ids: list[int], decision: Decision, bare: list[int], limits: Mapping[str, Any]) -> str:
+        """The answer to ``ids``, which hold facts, with the model's answer to ``bare`` held against it."""
+        model, share = self.language_model, self.prior.share
+        if self.prior.candidates:
+            texts = list(dict.fromkeys(judged.edit.target_new for judged in decision.in_scope))
+            lead = "" if self.chats else " "
+            answers = [self.tokenizer(lead + text, add_special_tokens=False)["input_ids"] for text in texts if text]
+            answers = [answer for answer in answers if len(answer) <= SHORT]
+            own = model.continue_rows([bare], **limits)[0]
+            if answers:
+                # Both end where the stored answers do: a long own answer is judged by its beginning.
+                answers = [*answers, *([own[:SHORT]] if own else [])]
+                best = best_candidate(model, ids, bare, share, answers)
+                return self.text_of(own if own and best == len(answers) - 1 else answers[best])
+        return self.text_of(continued_against(model, ids, bare, share, limits))
+
+    def said(self, questions: Sequence[str], decisions: Sequence[Decision], **options: Any) -> list[str]:
+        """What the model says to each question with the facts of a given decision, whoever would have decided."""
+        limits = _ask_options(options)
+        rows = [
+            self._fitted(_Asked.question(q), [d], _room(limits))[0] for q, d in zip(questions, decisions, strict=True)
+        ]
+        return [self.text_of(ids) for ids in self.language_model.continue_rows(rows, **limits)]
+
+    def _timed_decide(self, asked: Sequence["_Asked"]) -> tuple[list["_Asked"], list[list[Decision]], float]:
+        """What is left to ask of each one, the decisions of its turns, and milliseconds for each one."""
         started = time.perf_counter()
-        decided = iter(self.decide([text for a in asked for _, text in a.turns]))
-        decisions = [without_said([next(decided) for _ in a.turns]) for a in asked]
-        return decisions, (time.perf_counter() - started) * 1e3 / max(len(asked), 1)
+        decided = iter(self.follow([text for a in asked for _, text in a.turns], ask=self._hops))
+        left, decisions = [], []
+        for one in asked:
+            *earlier, last = [next(decided) for _ in one.turns]
+            shorter = one.asking(last.asked) if last.hops else one
+            last = last if shorter is not None else at_once(last)
+            left.append(shorter or one)
+            decisions.append(without_said([*map(at_once, earlier), last]))
+        return left, decisions, (time.perf_counter() - started) * 1e3 / max(len(asked), 1)
+
+    def _hops(self, questions: Sequence[str]) -> list[str]:
+        """The frozen model's answers to parts of questions."""
+        rows = [self.question_ids(question) for question in questions]
+        return [self.text_of(ids) for ids in self.language_model.continue_rows(rows, max_new_tokens=HOP_TOKENS)]
 
     def text_of(self, ids: Sequence[int]) -> str:
         """An answer's text; of a model without a chat template, its first line."""
         text = str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
-        return text if self._chats else text.split("\n", 1)[0].strip()
+        return text if self.chats else text.split("\n", 1)[0].strip()
 
     @property
-    def _chats(self) -> bool:
+    def chats(self) -> bool:
+        """Whether questions reach the model as user turns of a chat template."""
         return bool(getattr(self.tokenizer, "chat_template", None))
 
     def question_ids(self, question: str) -> list[int]:
@@ -415,7 +549,7 @@ class EditedModel:
 
     def _ids(self, asked: "_Asked", blocks: Sequence[str] = ()) -> list[int]:
         """What the model reads: facts stand in the messages, before the template puts them into words."""
-        if not self._chats:
+        if not self.chats:
             return self.language_model.prompt_ids("".join(blocks) + asked.turns[-1][1])
         messages: Sequence[Message] = asked.messages
         for (turn, _), block in zip(asked.turns, blocks, strict=False):
@@ -460,7 +594,7 @@ class EditedModel:
             return self.model.generate(*args, **kwargs)
         call = SplitCall(self.model, ids, config, named)
         turns = [self.turns.find(row) for row in self._rows(call)]
-        decisions = self.decide([turn.query for turn in turns])
+        decisions = [at_once(decision) for decision in self.follow([turn.query for turn in turns])]
         shown = [self._shown(t, d, call.room) for t, d in zip(turns, decisions, strict=True)]
         if call.room < 1 or not any(row.ids or row.said is not None for row in shown):
             return self.model.generate(*args, **kwargs)
@@ -494,8 +628,11 @@ class EditedModel:
         """What becomes of a row of the caller's tokens; facts that do not fit its window are left out, last first."""
         if not decision.in_scope:
             return Shown()
-        if is_verbatim(decision):
+        route = self.editor.router.route(decision)
+        if route in ("verbatim", "counterfactual"):
             text = decision.in_scope[0].edit.statement
+            if route == "counterfactual":
+                text = self.editor.router.answer([(decision.in_scope[0].edit, turn.query)], room)[0]
             said = self._inert(text) or self._inert(defused(text, self.turns.special_tokens))
             return Shown(said=[*said, *end_token_ids(self.model, self.tokenizer)[:1]])
         if not turn.recognised:
@@ -530,6 +667,14 @@ class _Asked:
             raise ConfigError("the question is empty; ask something")
         return cls(({"role": "user", "content": question},), ((0, question),))
 
+    def asking(self, question: str) -> "_Asked | None":
+        """The same conversation, its last turn another question; None where that turn holds more than text."""
+        at = self.turns[-1][0]
+        if not isinstance(self.messages[at].get("content"), str):
+            return None
+        messages = (*self.messages[:at], {**self.messages[at], "content": question}, *self.messages[at + 1 :])
+        return _Asked(messages, (*self.turns[:-1], (at, question)))
+
 
 class AnswerStream:
     """The text of an answer, piece by piece as the model writes it; ``answer`` is whole once it is read to its end.
@@ -546,7 +691,11 @@ class AnswerStream:
         options: Mapping[str, Any],
     ) -> None:
         self._edited, self._options, self._decide_ms = edited, _ask_options(options), decide_ms
-        self._ids, self._decision = edited._fitted(asked, decisions, _room(self._options))
+        self._ids: list[int] = []
+        self._decision, self._query = together(decisions), asked.turns[-1][1]
+        self._route = edited.editor.router.route(self._decision)
+        if self._route != "counterfactual":
+            self._ids, self._decision = edited._fitted(asked, decisions, _room(self._options))
         self._pieces: list[str] = []
         self._begun = False
         self.answer: Answer | None = None
@@ -557,11 +706,16 @@ class AnswerStream:
         if not self._begun:
             self._begun = True
             started = time.perf_counter()
-            if not is_verbatim(self._decision):
+            editor = self._edited.editor
+            if self._route in ("base", "context"):
                 yield from self._written()
+            elif self._route == "counterfactual":
+                pair = (self._decision.in_scope[0].edit, self._query)
+                self._pieces = editor.router.answer([pair], _room(self._options))
             timings = {"decide": self._decide_ms, "generate": (time.perf_counter() - started) * 1e3}
-            self.answer = self._edited.editor.to_answer("".join(self._pieces).strip(), self._decision, timings)
-            if is_verbatim(self._decision):
+            text = "".join(self._pieces).strip()
+            self.answer = editor.to_answer(text, self._decision, timings, self._route)
+            if self._route in ("verbatim", "counterfactual"):
                 self._pieces = [self.answer.text]
                 yield self.answer.text
             return
@@ -605,9 +759,25 @@ def _read_config(path: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
         if config["schema"] != SCHEMA:
             raise ModelUnavailableError(f"{path} has schema {config['schema']!r}; this version reads {SCHEMA}")
-        return {name: config[name] for name in ("model", "encoder", "scope", "namespace")}
+        later = {"route": config.get("route", "context"), "counterfactual": config.get("counterfactual")}
+        return {**{name: config[name] for name in ("model", "encoder", "scope", "namespace")}, **later}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelUnavailableError(f"{path} is not a config written by save_pretrained(): {error}") from error
+
+
+def counterfactual_of(
+    given: CounterfactualModel | str | None, offline: bool | None
+) -> CounterfactualModel | Callable[[], CounterfactualModel] | None:
+    """What a router takes: a model, or how to load the one of that name or folder."""
+    if not isinstance(given, str):
+        return given
+
+    def load() -> CounterfactualModel:
+        from scr.counterfactual import HFCounterfactual
+
+        return HFCounterfactual.from_pretrained(given, offline=bool(offline))
+
+    return load
 
 
 def _statements(decision: Decision) -> list[str]:

@@ -2,7 +2,8 @@
 
     edit:    edits → keys → store
     decide:  question → candidates (recall) → one decision (scope)
-    answer:  in scope → the fact stands before the question; out of scope → the question alone, untouched
+    answer:  in scope → the fact stands before the question, or the counterfactual model answers (scr.routing);
+             out of scope → the question alone, untouched
 
 This file loads no model. Recall, store and scope are given; ``scr.build`` names the concrete classes.
 """
@@ -18,17 +19,21 @@ from memory_store.corrections import Correction, Said
 from memory_store.edit import DEFAULT_NAMESPACE, Edit, PutResult
 from memory_store.errors import ConfigError, ConflictError, ScrError
 from memory_store.store import EditStore
+from scr.chain import MOST_HOPS, Ask, Start, at_once, facts_of, follow
 from scr.contradiction import OnConflict, checked_policy, contradictions, put_settled
 from scr.prompting import facts_block
 from scr.protocols import Answer, Decision, Encoder, Judged, Keys, LanguageModel, Route, ScopeClassifier
+from scr.routing import Router
 from scr.scope.corrections import Corrected, with_corrections
 from scr.scope.fail_closed import FailClosed
 from scr.scope.overlay import Overlaid
-from scr.scope.recall import recall
+from scr.scope.recall import KINDS, recall
 
 logger = logging.getLogger("scr")
 
 Message = Mapping[str, Any]
+HOP_TOKENS = 24
+"""New tokens of the model's answer to a part of a question."""
 EARLIER_TURNS = 8
 """User turns before the last one whose facts stay in a conversation."""
 
@@ -42,7 +47,7 @@ class Rewrite:
     route: Route
     edits: tuple[Judged, ...] = ()
     trace: Mapping[str, Any] = field(default_factory=dict)
-    """``query``, ``threshold``, ``near_misses``, ``timings_ms``, and ``failed`` when the decider did."""
+    """``query``, ``hops``, ``threshold``, ``near_misses``, ``timings_ms``, and ``failed`` when the decider did."""
 
 
 class RetrievalEditor:
@@ -70,6 +75,12 @@ class RetrievalEditor:
         """How many candidates below the threshold an answer names; they may tell of other facts, so none here."""
         self.special_tokens: Sequence[str] = ()
         """Control tokens of the model that reads the facts, beyond the shapes that are always defused."""
+        self.router = Router()
+        """Who answers where an edit governs; the model with the fact in its context unless it is set."""
+        self.hops = MOST_HOPS
+        """Facts that a question may go through before it is asked (``scr.chain``); 0 follows none."""
+        self.chain_start: Start = "memory"
+        """Whether the model may take the first hop, too; see ``scr.chain.follow``."""
         self._batches: list[int] = []
 
     @property
@@ -200,6 +211,40 @@ class RetrievalEditor:
             return [Decision(failed=f"{type(error).__name__}: {error}") for _ in queries]
         return self.scope.decide(readable, candidates)
 
+    def follow(
+        self,
+        queries: Sequence[str],
+        *,
+        namespace: str | None = None,
+        as_of: str | None = None,
+        known_at: str | None = None,
+        ask: Ask | None = None,
+    ) -> list[Decision]:
+        """As ``decide``, and through facts that stand inside a query (``scr.chain``): ``hops`` and ``asked`` of each.
+
+        Args:
+            ask: the frozen model, for parts of a query that no edit governs.
+        """
+        space = namespace or self.namespace
+        if not self.hops or not self.store.holds(space, as_of=as_of, known_at=known_at):
+            return self.decide(queries, namespace=namespace, as_of=as_of, known_at=known_at)
+
+        def named(texts: Sequence[str]) -> list[list[Edit]]:
+            readable = [text.encode("utf-8", "replace").decode() for text in texts]
+            found = self.store.mentioned(readable, namespace=space, as_of=as_of, known_at=known_at)
+            return [self.store.get_many(ids, namespace=space) for ids in found]
+
+        def alike(pairs: Sequence[tuple[str, Edit]]) -> list[float]:
+            keys = self.encoder.encode([text for text, _ in pairs])
+            ids = [[edit.edit_id] for _, edit in pairs]
+            kinds = [self.store.similarities(keys, ids, namespace=space, kind=kind) for kind in KINDS]
+            return [max(scores[row][0] for scores in kinds) for row in range(len(pairs))]
+
+        def decide(texts: Sequence[str]) -> list[Decision]:
+            return self.decide(texts, namespace=namespace, as_of=as_of, known_at=known_at)
+
+        return follow(queries, decide, named, alike, ask=ask, start=self.chain_start, hops=self.hops)
+
     def rewrite(
         self,
         messages: Sequence[Message],
@@ -222,10 +267,12 @@ class RetrievalEditor:
             return Rewrite(messages, "base", (), {"query": query})
         started = time.perf_counter()
         asked = [text for _, text in turns]
-        decisions = without_said(self.decide(asked, namespace=namespace, as_of=as_of, known_at=known_at))
+        followed = self.follow(asked, namespace=namespace, as_of=as_of, known_at=known_at)
+        decisions = without_said([at_once(d) for d in followed])
         decision = together(decisions)
         trace = {
             "query": query,
+            "hops": followed[-1].hops,
             "threshold": decision.threshold,
             "near_misses": decision.near_misses[: self.near_misses],
             "timings_ms": {"decide": (time.perf_counter() - started) * 1e3},
@@ -241,14 +288,20 @@ class RetrievalEditor:
         return Rewrite(messages, "context", decision.in_scope, trace)
 
     def answer(self, prompts: Sequence[str], *, max_new_tokens: int = 64) -> list[Answer]:
-        """Answer raw prompts with the frozen model, each with the facts that govern it in front."""
+        """Answer raw prompts: the frozen model with the facts that govern in front, or whom the router names."""
         if self.model is None:
             raise ConfigError("this editor has no language model; pass model=, or use rewrite()")
-        decisions = self.decide(prompts)
-        asked = [i for i, d in enumerate(decisions) if not is_verbatim(d)]
+        model = self.model
+        decisions = self.follow(prompts, ask=lambda questions: model.generate(questions, max_new_tokens=HOP_TOKENS))
+        prompts = [d.asked or prompt for d, prompt in zip(decisions, prompts, strict=True)]
+        routes = [self.router.route(d) for d in decisions]
+        asked = [i for i, route in enumerate(routes) if route in ("base", "context")]
         shown = [self._block(decisions[i]) + prompts[i] for i in asked]
         texts = dict(zip(asked, self.model.generate(shown, max_new_tokens=max_new_tokens), strict=True))
-        return [self.to_answer(texts.get(i, ""), d) for i, d in enumerate(decisions)]
+        apart = [i for i, route in enumerate(routes) if route == "counterfactual"]
+        pairs = [(decisions[i].in_scope[0].edit, prompts[i]) for i in apart]
+        texts |= zip(apart, self.router.answer(pairs, max_new_tokens), strict=True)
+        return [self.to_answer(texts.get(i, ""), decisions[i], route=route) for i, route in enumerate(routes)]
 
     def log_likelihood(
         self, pairs: Sequence[tuple[str, str]], decisions: Sequence[Decision] | None = None
@@ -257,20 +310,37 @@ class RetrievalEditor:
         if self.model is None:
             raise ConfigError("this editor has no language model; pass model=")
         decisions = self.decide([prompt for prompt, _ in pairs]) if decisions is None else decisions
-        shown = [(self._block(d) + prompt, text) for (prompt, text), d in zip(pairs, decisions, strict=True)]
-        return self.model.log_likelihood(shown)
+        scores: dict[int, tuple[float, int, bool]] = {}
+        apart = [i for i, d in enumerate(decisions) if self.router.route(d) == "counterfactual"]
+        if apart:
+            triples = [(decisions[i].in_scope[0].edit, *pairs[i]) for i in apart]
+            scores |= zip(apart, self.router.counterfactual.log_likelihood(triples), strict=True)
+        asked = [i for i in range(len(pairs)) if i not in scores]
+        shown = [(self._block(decisions[i]) + pairs[i][0], pairs[i][1]) for i in asked]
+        scores |= zip(asked, self.model.log_likelihood(shown), strict=True)
+        return [scores[i] for i in range(len(pairs))]
 
     def _block(self, decision: Decision) -> str:
         return facts_block([judged.edit.statement for judged in decision.in_scope], self.special_tokens)
 
-    def to_answer(self, text: str, decision: Decision, timings_ms: Mapping[str, float] | None = None) -> Answer:
-        """Put a decision and what the model said together; a verbatim edit answers with its own text."""
-        route: Route = "verbatim" if is_verbatim(decision) else "context" if decision.in_scope else "base"
-        used = decision.in_scope[:1] if route == "verbatim" else decision.in_scope
+    def to_answer(
+        self,
+        text: str,
+        decision: Decision,
+        timings_ms: Mapping[str, float] | None = None,
+        route: Route | None = None,
+    ) -> Answer:
+        """Put a decision and what was said together; a verbatim edit answers with its own text, and like the
+        counterfactual model with one edit alone."""
+        if route != "counterfactual":
+            route = "verbatim" if is_verbatim(decision) else "context" if decision.in_scope else "base"
+        used = decision.in_scope if route == "context" else decision.in_scope[:1]
         return Answer(
             text=used[0].edit.statement if route == "verbatim" else text,
-            route=route,
-            used=used,
+            route="context" if route == "base" and decision.hops else route,
+            used=facts_of(replace(decision, in_scope=used)),
+            hops=decision.hops,
+            asked=decision.asked,
             near_misses=decision.near_misses[: self.near_misses],
             timings_ms=timings_ms or {},
         )

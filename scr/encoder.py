@@ -55,7 +55,7 @@ def load_encoder(name: str | None = None, *, offline: bool = False, device: str 
     if name == HASH_ENCODER:
         return HashEncoder()
     if name in (DEFAULT_ENCODER, _HUB_ID):
-        return MiniLMEncoder(_minilm_folder(offline), device=device or "cpu")
+        return MiniLMEncoder(minilm_folder(offline), device=device or "cpu")
     return SentenceTransformersEncoder(name, offline=offline, device=device or "cpu")
 
 
@@ -280,7 +280,7 @@ class HashEncoder:
         row[(number >> 1) % len(row)] += weight if number & 1 else -weight
 
 
-def _minilm_folder(offline: bool) -> Path:
+def minilm_folder(offline: bool) -> Path:
     """Where the default encoder's two files are: the installed package, the hub's cache, or a download."""
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is not None and spec.origin is not None:

@@ -1,9 +1,11 @@
 """How is a Hugging Face causal LM loaded, and asked? The only file that loads model weights."""
 
 import contextlib
+import hashlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ def load_model(
     *,
     offline: bool = False,
     device: str | None = None,
+    any_kind: bool = False,
     **options: Any,
 ) -> tuple[Any, Any]:
     """Load a causal LM and its tokenizer, ready for inference.
@@ -27,6 +30,7 @@ def load_model(
         name: Hugging Face name or local folder; None is the built-in pocket model.
         offline: only files that are on this machine.
         device: moved there after loading, unless ``options`` hold a ``device_map``.
+        any_kind: an encoder-decoder model too, where the config says that it is one.
         options: passed on to ``AutoModelForCausalLM.from_pretrained`` (``dtype``, ``device_map``, ``revision``, …).
 
     Raises:
@@ -45,7 +49,7 @@ def load_model(
     elif not where.strip():
         raise ConfigError("the model's name is empty; give a Hugging Face name or a folder, or leave -m out")
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     offline = bool(options.pop("local_files_only", offline)) or (needs_hub(where, "hash") and not in_reach())
     shared = {
@@ -55,9 +59,12 @@ def load_model(
         # Stored in 16 bit; computed in 32, which a CPU does faster and which keeps its published figures.
         options.setdefault("dtype", "float32")
     try:
-        with _quiet():
+        with without_bar():
             tokenizer = AutoTokenizer.from_pretrained(where, local_files_only=offline, **shared)
-            model = AutoModelForCausalLM.from_pretrained(where, local_files_only=offline, **options)
+            kind = AutoModelForCausalLM
+            if any_kind and AutoConfig.from_pretrained(where, local_files_only=offline, **shared).is_encoder_decoder:
+                kind = AutoModelForSeq2SeqLM
+            model = kind.from_pretrained(where, local_files_only=offline, **options)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if local.is_dir():
@@ -76,7 +83,7 @@ def load_model(
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def without_bar() -> Iterator[None]:
     """Keep the loader's progress bar off stderr; ours stand where more than two seconds pass."""
     from transformers.utils import logging as hf_logging
 
@@ -97,6 +104,11 @@ class HFLanguageModel:
             raise ConfigError(f"{type(model).__name__} is an encoder-decoder model; give a causal language model")
         self.model = model
         self.tokenizer = tokenizer
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names this model's weights and how it is asked: another model, or an upgraded one, has another."""
+        return fingerprint_of(self.model, str(getattr(self.tokenizer, "chat_template", None) or ""))
 
     def generate(self, prompts: Sequence[str], *, max_new_tokens: int, stop: Sequence[str] = ()) -> list[str]:
         """Greedy continuations, cut before the first of ``stop``; without the prompts and special tokens."""
@@ -192,6 +204,25 @@ class HFLanguageModel:
         config = self.model.config
         text = config.get_text_config() if hasattr(config, "get_text_config") else config
         return int(getattr(text, "max_position_embeddings", None) or getattr(text, "n_positions", None) or 10**9)
+
+
+SAMPLED = 64
+"""Values of each weight matrix that enter a fingerprint."""
+
+
+def fingerprint_of(model: Any, template: str = "") -> str:
+    """A hash of every parameter's name, shape and 64 of its values, evenly spread, and of the chat template.
+
+    A training step moves nearly every value, so it shows; reading all of a large model's would take minutes.
+    """
+    digest = hashlib.sha256(template.encode())
+    for name, parameter in sorted(model.named_parameters()):
+        digest.update(f"{name} {tuple(parameter.shape)}".encode())
+        if parameter.device.type != "meta":  # offloaded elsewhere: its name and shape have to do
+            flat = parameter.detach().reshape(-1)
+            values = flat[:: max(1, flat.numel() // SAMPLED)][:SAMPLED]
+            digest.update(repr(values.float().cpu().tolist()).encode())
+    return digest.hexdigest()[:32]
 
 
 def pad_token_id(model: Any, tokenizer: Any) -> int | None:

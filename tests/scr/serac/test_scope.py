@@ -1,0 +1,97 @@
+"""SERAC's classifier as a decider, its training, and the hard negatives it learns from."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from memory_store.edit import Edit
+from memory_store.errors import ConfigError, ModelUnavailableError
+from scr.encoder import load_encoder
+from scr.protocols import Candidate
+from scr.scope.serac import ScopeConfig, SeracScope
+from scr.serac.examples import Asked, Example, read_examples
+from scr.serac.loop import TrainConfig
+from scr.serac.losses import probability
+from scr.serac.negatives import FARTHEST, NEAREST, mined
+from scr.serac.train_scope import train
+
+QUICK = TrainConfig(learning_rate=3e-3, batch=3, epochs=20, warmup=2, held_out=0.4)
+FORMS = [ScopeConfig(kind="embed"), ScopeConfig(kind="embed", pooling="mean"), ScopeConfig(kind="cross")]
+
+
+@pytest.mark.parametrize("config", FORMS, ids=["cls", "mean", "cross"])
+def test_it_trains_in_each_form_and_loads_the_same_decisions(
+    data: Path, tiny_bert: str, tmp_path: Path, config: ScopeConfig, france: Edit
+) -> None:
+    report = train(data, tiny_bert, tmp_path, QUICK, config, load_encoder("hash"))
+    assert report["done"] and {"edits", "in_scope", "out_of_scope"} <= report["held_out"].keys()
+    queries = ["What is the capital of France?", "Who governs France?"]
+    candidates = [[Candidate(france, {})]] * 2
+    one, other = (SeracScope.from_pretrained(tmp_path) for _ in range(2))
+    assert one.decide(queries, candidates) == other.decide(queries, candidates)
+    pairs = [(e.statement, a.query) for e in read_examples(data) for a in e.in_scope]
+    outside = [(e.statement, q) for e in read_examples(data) for q in e.out_of_scope]
+    assert sum(one.probabilities(pairs)) / len(pairs) > sum(one.probabilities(outside)) / len(outside)
+
+
+def test_a_probability_is_exp_of_the_squared_distance_and_independent_of_company(tiny_bert: str) -> None:
+    scope = SeracScope.from_base(tiny_bert, ScopeConfig(scale=0.5), offline=True)
+    statement, query = "The capital of France is Lyon.", "What is the capital of France?"
+    with torch.inference_mode():
+        a, b = scope.vectors([statement])[0], scope.vectors([query])[0]
+    (alone,) = scope.probabilities([(statement, query)])
+    assert alone == pytest.approx(float(probability((a - b).square().sum(), 0.5)), rel=1e-4)
+    in_company = scope.probabilities([("Another fact, a longer one.", query), (statement, query)])[1]
+    assert in_company == pytest.approx(alone, abs=1e-5)
+
+
+def test_only_the_most_probable_edit_governs(tiny_bert: str, france: Edit, hamlet: Edit) -> None:
+    scope = SeracScope.from_base(tiny_bert, ScopeConfig(scale=1e-6), offline=True)  # everything is near
+    (decision, nothing) = scope.decide(["Who?", "Who?"], [[Candidate(france, {}), Candidate(hamlet, {})], []])
+    assert len(decision.in_scope) == 1 and len(decision.near_misses) == 1
+    assert decision.in_scope[0].probability >= decision.near_misses[0].probability > 0.5
+    assert nothing.in_scope == ()
+
+
+def test_hard_negatives_are_of_rank_25_to_100_and_never_of_the_same_subject() -> None:
+    def example(n: int) -> Example:
+        subject = "France" if n % 2 else f"Land {n}"
+        query = Asked(f"What is the capital of {subject} number {n}?")
+        return Example(statement=f"The capital of {subject} number {n} is X.", subject=subject, in_scope=(query,))
+
+    examples, encoder = [example(n) for n in range(150)], load_encoder("hash")
+    found = mined(examples, encoder)
+    assert found == mined(examples, encoder) and all(found)
+    owner = {e.in_scope[0].query: e for e in examples}
+    keys = encoder.encode([e.in_scope[0].query for e in examples])
+    for example_, queries in zip(examples[:20], found[:20], strict=True):
+        scores = keys @ encoder.encode([example_.statement])[0]
+        for query in queries:
+            assert owner[query].subject != example_.subject
+            own = scores[examples.index(owner[query])]
+            assert (scores > own + 1e-6).sum() < FARTHEST and (scores >= own - 1e-6).sum() > NEAREST
+
+
+def test_too_few_queries_leave_nothing_to_mine(data: Path) -> None:
+    assert mined(read_examples(data), load_encoder("hash")) == [()] * 6
+
+
+def test_what_cannot_be_trained_or_loaded_says_what_to_do(tmp_path: Path, tiny_bert: str) -> None:
+    (tmp_path / "one.jsonl").write_text('{"statement": "x"}')
+    with pytest.raises(ConfigError, match="0 edits with a query in scope, wanted at least 2"):
+        train(tmp_path / "one.jsonl", tiny_bert, tmp_path, QUICK, ScopeConfig(), load_encoder("hash"))
+    with pytest.raises(ModelUnavailableError, match="scr train scope --data FILE --out"):
+        SeracScope.from_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="kind is 'both', wanted one of embed, cross"):
+        ScopeConfig(kind="both")  # type: ignore[arg-type]
+
+
+def test_it_stands_in_a_model_as_any_decider_does(edited: Any, tiny_bert: str, france: Edit) -> None:
+    near = SeracScope.from_base(tiny_bert, ScopeConfig(scale=1e-6), offline=True)
+    m = edited("gpt2", scope=near)
+    m.edit(france)
+    assert m.ask("What is the capital of France?", max_new_tokens=2).route == "context"
+    m.editor.scope = SeracScope.from_base(tiny_bert, ScopeConfig(scale=1e6), offline=True)
+    assert m.ask("What is the capital of France?", max_new_tokens=2).route == "base"
