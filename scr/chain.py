@@ -33,6 +33,8 @@ _NEARER = 0.02
 """How much nearer to the edit the phrase has to be than the whole question, as cosines."""
 _NEARER_CLAUSE = 0.07
 """How much farther it may be where the phrase is a relative clause: that says by itself that two things are asked."""
+_LONGEST_THING = 8
+"""Words of an answer of the model that can stand for a thing."""
 _STEM = 5
 """Letters by which words are taken for one."""
 
@@ -43,29 +45,10 @@ Start = Literal["memory", "model"]
 Ask = Callable[[Sequence[str]], list[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """What became of one question."""
-
-    question: str
-    """What is left to ask; the caller's own text where there was no hop."""
-    decision: Decision
-    """Which edits govern what is left."""
-    hops: tuple[Hop, ...] = ()
-
-    @property
-    def used(self) -> tuple[Judged, ...]:
-        """The facts of the hops in their order, then those that govern what is left, each once."""
-        found = [hop.judged for hop in self.hops if hop.judged is not None]
-        known = {judged.edit.edit_id for judged in found}
-        return (*found, *(j for j in self.decision.in_scope if j.edit.edit_id not in known))
-
-
 @dataclass(slots=True)
 class _State:
     """A question on its way."""
 
-    original: str
     question: str
     names: dict[str, bool]
     """Names round which phrases are sought, and whether a name may be such a phrase itself."""
@@ -80,10 +63,10 @@ class _State:
     def edited(self) -> bool:
         return any(hop.judged is not None for hop in self.hops)
 
-    def chain(self) -> Chain:
+    def result(self) -> Decision:
         if self.edited or self.hops and self.decision.in_scope:
-            return Chain(self.question, self.decision, tuple(self.hops))
-        return Chain(self.original, self.first)  # nothing of the memory took part
+            return replace(self.decision, hops=tuple(self.hops), asked=self.question)
+        return self.first  # nothing of the memory took part
 
     def went(self, candidate: _Candidate, thing: str, judged: Judged | None) -> None:
         self.question = candidate.phrase.replaced(candidate.reading, thing)
@@ -115,8 +98,8 @@ def follow(
     ask: Ask | None = None,
     start: Start = "memory",
     hops: int = MOST_HOPS,
-) -> list[Chain]:
-    """Follow each question through the facts that stand inside it.
+) -> list[Decision]:
+    """Return each question's decision, or where facts stand inside it, the decision about what they leave to ask.
 
     Args:
         decide: the scope decision for a batch of texts.
@@ -127,7 +110,7 @@ def follow(
             for every nested question that no edit governs.
         hops: facts that a question may go through at most; 0 is the scope decision alone.
     """
-    states = [_State(q, q, _names(q, edits)) for q, edits in zip(questions, named(questions), strict=True)]
+    states = [_State(q, _names(q, edits)) for q, edits in zip(questions, named(questions), strict=True)]
     for number in range(hops + 1):
         active = [state for state in states if not state.done]
         if not active:
@@ -160,11 +143,25 @@ def follow(
         if ask is not None and unanswered:
             said = ask([f"What is {candidate.phrase.text}?" for _, candidate in unanswered])
             for (state, candidate), text in zip(unanswered, said, strict=True):
-                thing = text.strip().rstrip(".")
+                thing = (text.strip().splitlines() or [""])[0].strip().rstrip(".")
+                thing = thing if len(thing.split()) <= _LONGEST_THING else ""
                 state.done = not thing
                 if thing:
                     state.went(candidate, thing, None)
-    return [state.chain() for state in states]
+    return [state.result() for state in states]
+
+
+def facts_of(decision: Decision) -> tuple[Judged, ...]:
+    """The facts of the hops in their order, then those that govern what is left, each once."""
+    found = {hop.judged.edit.edit_id: hop.judged for hop in decision.hops if hop.judged is not None}
+    for judged in decision.in_scope:
+        found.setdefault(judged.edit.edit_id, judged)
+    return tuple(found.values())
+
+
+def at_once(decision: Decision) -> Decision:
+    """The same facts before the question as it was asked, for whoever takes the hops alone."""
+    return replace(decision, in_scope=facts_of(decision), hops=(), asked="") if decision.hops else decision
 
 
 def _names(question: str, edits: Sequence[Edit]) -> dict[str, bool]:
@@ -261,4 +258,4 @@ def _may(edit: Edit, candidate: _Candidate, question: str, barred: set[str]) -> 
     return any(word[:_STEM] not in own for word in rest_words(candidate.reading, candidate.phrase))
 
 
-__all__ = ["MOST_HOPS", "Chain", "Start", "follow"]
+__all__ = ["MOST_HOPS", "Alike", "Ask", "Start", "at_once", "facts_of", "follow"]

@@ -67,6 +67,18 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Hop:
+    """One fact inside a question, found before the question was asked."""
+
+    phrase: str
+    """The words of the question that stood for it."""
+    answer: str
+    """What stands in their place from then on."""
+    judged: Judged | None = None
+    """The edit that says so; None where the model did."""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Which edits govern one query."""
 
@@ -77,6 +89,10 @@ class Decision:
     threshold: float = 0.5
     failed: str = ""
     """Why no decision could be made; then nothing is in scope."""
+    hops: tuple[Hop, ...] = ()
+    """Facts inside the query that were found first; then the decision is about ``asked`` (``scr.chain``)."""
+    asked: str = ""
+    """What the hops left of the query; empty where there was none."""
 
     @property
     def edit_ids(self) -> tuple[str, ...]:
@@ -111,18 +127,6 @@ class CounterfactualModel(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Hop:
-    """One fact inside a question, found before the question was asked."""
-
-    phrase: str
-    """The words of the question that stood for it."""
-    answer: str
-    """What stands in their place from then on."""
-    judged: Judged | None = None
-    """The edit that says so; None where the model did."""
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """What the model said and why."""
 
@@ -132,9 +136,9 @@ class Answer:
     near_misses: tuple[Judged, ...] = ()
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     hops: tuple[Hop, ...] = ()
-    """The facts inside the question that were found first, in their order; ``used`` holds those of the memory too."""
+    """Facts inside the question that were found first, in their order; ``used`` holds those of the memory too."""
     asked: str = ""
-    """What was left to ask after the hops; empty where the question was asked as it came."""
+    """What the hops left to ask; empty where the question was asked as it came."""
 
 
 class Editor(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from memory_store.edit import Edit
 from memory_store.identity import fold
-from scr.chain import MOST_HOPS, Chain, follow
+from scr.chain import MOST_HOPS, at_once, facts_of, follow
 from scr.protocols import Decision, Judged
 
 
@@ -41,7 +41,7 @@ class Memory:
     def alike(self, pairs: Sequence[tuple[str, Edit]]) -> list[float]:
         return [1.0 / (1 + abs(len(text) - len(edit.prompt))) for text, edit in pairs]
 
-    def follow(self, *questions: str, **options: object) -> list[Chain]:
+    def follow(self, *questions: str, **options: object) -> list[Decision]:
         return follow(questions, self.decide, self.named, self.alike, **options)  # type: ignore[arg-type]
 
 
@@ -58,8 +58,9 @@ FACTS = [
 def test_a_fired_edit_asks_again_with_its_object() -> None:
     (chain,) = Memory(FACTS).follow("What is the capital of the homeland of Ada?")
     assert [(h.phrase, h.answer) for h in chain.hops] == [("the homeland of Ada", "Chad")]
-    assert chain.question == "What is the capital of Chad?"
-    assert [j.edit.edit_id for j in chain.used] == ["Ada-homeland", "Chad-capital"]
+    assert chain.asked == "What is the capital of Chad?"
+    assert [j.edit.edit_id for j in facts_of(chain)] == ["Ada-homeland", "Chad-capital"]
+    assert at_once(chain).edit_ids == ("Ada-homeland", "Chad-capital") and at_once(chain).hops == ()
 
 
 def test_each_further_hop_costs_one_batch_of_decisions() -> None:
@@ -85,7 +86,7 @@ def test_hops_are_bounded() -> None:
 def test_a_question_of_one_hop_keeps_its_own_decision() -> None:
     memory = Memory(FACTS)
     (chain,) = memory.follow("What is the capital of Chad?")
-    assert chain == Chain("What is the capital of Chad?", memory.decide(["What is the capital of Chad?"])[0])
+    assert chain == memory.decide(["What is the capital of Chad?"])[0]
 
 
 def test_a_denied_edit_enters_no_chain() -> None:
@@ -110,7 +111,7 @@ def test_what_no_edit_covers_is_asked_of_the_model_once_a_chain_has_begun() -> N
     (chain,) = memory.follow(question, ask=ask)
     assert asked == ["What is the capital of Chad?"]
     assert [(h.answer, h.judged is None) for h in chain.hops] == [("Chad", False), ("Lima", True)]
-    assert chain.question == "Who is the mayor of Lima?" and chain.decision.edit_ids == ("Lima-mayor",)
+    assert chain.asked == "Who is the mayor of Lima?" and chain.edit_ids == ("Lima-mayor",)
     assert [h.answer for h in memory.follow(question)[0].hops] == ["Chad"]
 
 
@@ -123,14 +124,14 @@ def test_the_model_begins_a_chain_only_where_asked_to_and_leaves_no_trace_where_
 
     assert all(chain.hops == () for chain in memory.follow(*questions, ask=ask))
     edited, alone = memory.follow(*questions, ask=ask, start="model")
-    assert edited.question == "What is the capital of Chad?" and edited.hops[0].judged is None
-    assert alone == Chain(questions[1], Decision())
+    assert edited.asked == "What is the capital of Chad?" and edited.hops[0].judged is None
+    assert alone == Decision()
 
 
 def test_a_word_for_two_relations_is_taken_apart() -> None:
     memory = Memory([fact("Ada", "spouse", "Bo"), fact("Bo", "father", "Cy")])
     (chain,) = memory.follow("Who is the father-in-law of Ada?")
-    assert chain.question == "Who is the father of Bo?" and chain.decision.edit_ids == ("Bo-father",)
+    assert chain.asked == "Who is the father of Bo?" and chain.edit_ids == ("Bo-father",)
 
 
 def test_after_a_hop_no_near_name_will_do() -> None:
@@ -141,4 +142,4 @@ def test_after_a_hop_no_near_name_will_do() -> None:
 
     memory = Near([fact("Ada", "homeland", "Chadwick"), FACTS[1]])
     (chain,) = memory.follow("What is the capital of the homeland of Ada?")
-    assert chain.decision.in_scope == () and chain.decision.near_misses[0].edit.edit_id == "Chad-capital"
+    assert chain.in_scope == () and chain.near_misses[0].edit.edit_id == "Chad-capital"
