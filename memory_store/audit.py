@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from memory_store.corrections import EVERY_EDIT, KINDS
@@ -101,8 +102,12 @@ def _corrections_disagree(
     return None, ""
 
 
-def examined(db: Database, log: EventLog, *, repair: bool) -> list[Finding]:
-    """Return what is wrong; the derived table of names is rebuilt on ``repair``."""
+def examined(db: Database, log: EventLog, now: str, *, repair: bool) -> list[Finding]:
+    """Return what is wrong; the derived table of names is rebuilt on ``repair``.
+
+    Args:
+        now: the present, an instant.
+    """
     restore = "restore a backup, or export what can be read into a new store"
     try:
         damage = [line for (line,) in db.rows("PRAGMA integrity_check(20)") if line != "ok"]
@@ -116,9 +121,21 @@ def examined(db: Database, log: EventLog, *, repair: bool) -> list[Finding]:
             report = verified(db, log, None)
         if not report.ok:
             findings.append(Finding(f"the event log does not verify: {report.why}", restore))
-        return findings + _missing_names(db, repair) + _missing_vectors(db)
+        return findings + _wrong_clock(log, now) + _missing_names(db, repair) + _missing_vectors(db)
     except StoreFormatError as error:
         return [Finding(str(error), restore)]
+
+
+def _wrong_clock(log: EventLog, now: str) -> list[Finding]:
+    """A clock that ran ahead moves the store's present, which never lies before the last event."""
+    last = log.last()[1]
+    ahead = datetime.fromisoformat(last) - datetime.fromisoformat(now) if last else timedelta()
+    if ahead <= timedelta(days=1):
+        return []
+    what = (
+        f"the last event is dated {last}, after this machine's clock ({now}); facts that end before it count as ended"
+    )
+    return [Finding(what, "set the clock right; if it was another's that was wrong, export the facts into a new store")]
 
 
 def _missing_names(db: Database, repair: bool) -> list[Finding]:

@@ -856,7 +856,7 @@ class EditStore:
 
     def doctor(self, *, repair: bool = False) -> list[Finding]:
         """Look for damage; with ``repair``, mend what can be derived again."""
-        return examined(self._db, self._log, repair=repair)
+        return examined(self._db, self._log, instant(self._clock()), repair=repair)
 
     def close(self) -> None:
         self._indexes.clear()

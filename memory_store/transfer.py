@@ -140,7 +140,7 @@ def read_rows(file: BinaryIO, kind: str = "auto") -> Iterator[Row]:
     head = file.read(4096)
     file.seek(0)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
-        what = "UTF-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "no text (it holds NUL bytes)"
+        what = "UTF-16 or UTF-32" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "no text (it holds NUL bytes)"
         raise ConfigError(f"the file is {what}; save it as UTF-8 (in a spreadsheet: CSV UTF-8)")
     start = head.removeprefix(_MARK).lstrip()
     if not start:

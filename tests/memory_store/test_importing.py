@@ -142,8 +142,9 @@ def test_questions_and_answers_in_a_csv_are_facts():
         ("statement,colour\na,b\n", "'colour' is no field of an edit"),
         ("", "the file is empty"),
         (b"\xef\xbb\xbf\r\n", "the file is empty"),
-        ("statement\nx\n".encode("utf-16"), "the file is UTF-16; save it as UTF-8"),
+        ("statement\nx\n".encode("utf-16"), "the file is UTF-16 or UTF-32; save it as UTF-8"),
         (b"PK\x03\x04\x00\x00", "the file is no text"),
+        ("statement\nx\n".encode("utf-32"), "the file is UTF-16 or UTF-32; save it as UTF-8"),
         ("statement,subject\rone,1\r", "lines end in carriage returns alone"),
         ("statement,subject\none,1\n".encode("utf-16-le"), "the file is no text (it holds NUL bytes)"),
         ("[\n\n1,\xff".encode("latin-1"), "line 3: byte 0xff is not UTF-8"),
@@ -206,6 +207,34 @@ def test_a_row_of_ten_megabytes_costs_no_other_row():
     rows = read('{"statement": "one"}\n' + big + '\n{"statement": "three"}')
     assert [(row.number, bool(row.edits)) for row in rows] == [(1, True), (2, False), (3, True)]
     assert rows[1].error == "line 2: more than 1,000,000 bytes; is it one JSON object a line?"
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        (b'{"statement": "caf\xe9"}', "byte 19 is not UTF-8; save the file as UTF-8"),
+        (b'{"statement": "caf\x00"}', "not JSON (Invalid control character"),
+        (b'{"statement": "caf\\u0000"}', "the statement holds the control character U+0000; remove it"),
+        (b'{"statement": "caf\\ud83d"}', "the statement holds half a character"),
+        (b'{"statement": "caf', "not JSON"),
+        (b'{"statement": NaN}', "the statement is a float, wanted text"),
+        (b"[" * 5_000, "nested too deep"),
+        (b'"statement"', "wanted one JSON object a line"),
+    ],
+)
+def test_a_bad_line_of_json_is_told_by_number_and_costs_no_other_mark_and_line_ends_included(bad, error):
+    rows = read(b'\xef\xbb\xbf{"statement": "one"}\r\n' + b'{"statement": "two"}\r\n' * 200 + bad + b"\r\n\xef\xbb\xbf"
+                + b'{"statement": "three"}')  # fmt: skip
+    assert [rows[0].edits[0].statement, rows[-1].edits[0].statement, len(rows)] == ["one", "three", 203]
+    (message,) = [row.error for row in rows if row.error]
+    assert message.startswith("line 202: ") and error in message and "\n" not in message and len(message) < 300
+
+
+def test_in_an_array_a_row_of_ten_megabytes_costs_no_other_row():
+    big = b'{"statement": "' + b"x" * 10_000_000 + b'"}'
+    rows = read(b'\xef\xbb\xbf[{"statement": "one"},\r\n' + big + b',\r\n{"statement": "three"}]')
+    assert [bool(row.edits) for row in rows] == [True, False, True]
+    assert rows[1].error == "line 2: the statement has 10,000,000 characters, at most 8,000 fit; shorten or split it"
 
 
 def test_bad_rows_are_reported_and_the_rest_is_stored(store):

@@ -647,6 +647,16 @@ def test_doctor_finds_missing_keys_and_mends_the_table_of_names(tmp_path, put, c
         assert len(store.doctor()) == 1
 
 
+def test_doctor_notices_a_clock_that_ran_ahead(tmp_path, put, capital, clock):
+    with EditStore.open(tmp_path / "s.scr", encoder="toy", clock=lambda: clock.now + timedelta(days=400)) as ahead:
+        put(ahead, capital("France", "Lyon"))
+    with EditStore.open(tmp_path / "s.scr", clock=clock) as store:
+        (finding,) = store.doctor()
+        assert "the last event is dated 2027-02-05" in finding.what and not finding.repaired
+        clock.tick(days=400)
+        assert store.doctor() == []
+
+
 def test_vectors_are_found_wherever_they_stand_in_their_table(tmp_path, put, capital, keys_of):
     """By their place, in a store from before places, and of kinds that have none."""
     path = tmp_path / "s.scr"
