@@ -35,9 +35,7 @@ _PARTICIPLES = frozenset(
 )
 """Words with which the question goes on after a clause."""
 _QUOTED = re.compile(r"[\"“«]([^\"“”«»]{2,80})[\"”»]")
-_PLACES = frozenset(
-    "city town village country nation state kingdom republic island river region province county continent".split()
-)
+_PLACES = frozenset("city town village island river kingdom republic".split())
 """Before "of" and a name they say what the name is of."""
 _OPENING = frozenset('"“«')
 _COPULAS = frozenset("is are was were".split())
@@ -46,11 +44,13 @@ _PARTICLES = frozenset("da das de del della den der di do dos du la le van von y
 _NO_NOUNS = {"not"} | _AUXILIARIES | _PREPOSITIONS | _RELATIVE | _DETERMINERS | _PARTICIPLES | {"'s"}
 _POSSESSIVES = frozenset({"'s", "’s", "'", "’"})
 _GENERIC = frozenset(
-    "name names full called named known title identity current currently present now today please tell me give say "
-    "whether person individual man woman people someone one something thing exactly really actually just so "
-    "think know find answer question located situated based found lie lies stand stands serve serves served serving "
-    "act acts acted considered regarded recognized recognised credited deemed hold holds held occupy occupies occupied "
-    "officially used".split()
+    "name names full called named known title identity current currently present now today please tell me give "
+    "say whether person individual man woman people someone one something thing exactly really actually just so "
+    "think know find answer question located situated based found lie lies stand stands serve serves served "
+    "serving act acts acted considered regarded recognized recognised credited deemed hold holds held occupy "
+    "occupies occupied officially used need needs want wants like write down state states get got list mention "
+    "provide show look up i you we they he she us my your our his her their specify wonder ask asks asked says "
+    "said hear heard learn correct true false".split()
 )
 """Words that ask for nothing by themselves."""
 _TYPES: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
@@ -58,7 +58,7 @@ _TYPES: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
         frozenset("city town village place location municipality site venue area".split()),
         frozenset("capital birthplace headquarters headquarter hometown seat".split()),
     ),
-    (frozenset("country nation state land place".split()), frozenset("homeland nationality citizenship".split())),
+    (frozenset("country nation state land".split()), frozenset("homeland nationality citizenship".split())),
     (frozenset({"continent"}), frozenset()),
     (frozenset("language tongue".split()), frozenset()),
     (
@@ -190,9 +190,11 @@ def asks_more(question: str, phrase: Phrase) -> bool:
 def _cut_short(question: str, phrase: Phrase) -> bool:
     """Whether the noun phrase goes on behind the phrase: "the son of Ada" in "the son of Ada, Queen of Avalon"."""
     after = question[phrase.end :]
+    following = _read(after).words[:1]
+    if following and following[0] in _QUESTION_WORDS:
+        return False  # "about the spouse of Ada, what is said"
     if after.lstrip("\"”»’'")[:1] in (",", "(", "-") or question[phrase.start - 1 : phrase.start] == "-":
         return True
-    following = _read(after).words[:1]
     if not following or following[0] in _NO_NOUNS or following[0].endswith("ed") or not after[:1].isspace():
         return False
     before = _read(_sentence(question, phrase)[0]).words
@@ -310,8 +312,7 @@ def _around(words: _Words, start: int, end: int) -> Iterator[tuple[int, int]]:
     last, opened = len(_without_copula(words)), 0
     for high in _nouns_after(words, low, end, last):
         yield low, high
-    if end < len(words) and words.words[end] == "'s":
-        return  # what stands further left belongs to the thing possessed
+    owner = end < len(words) and words.words[end] == "'s"
     for at in range(low - 1, -1, -1):
         if _broken(words, at):
             return
@@ -338,6 +339,8 @@ def _around(words: _Words, start: int, end: int) -> Iterator[tuple[int, int]]:
                 low = at  # "where the band High on Fire": the name begins with what it is the name of
                 continue
         opened += 1
+        if owner and of_clause:
+            return
         if of_clause:
             # "the country where Ada was born", "the country Ada was born in"
             for high in _clause_ends(words, end, last):

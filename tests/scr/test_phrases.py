@@ -30,6 +30,7 @@ NESTED = [
     ("Where is the headquarters of the company that produces Fanta?", "Fanta", "the company that produces Fanta"),
     ("Where did Ted Hughes' spouse pass away?", "Ted Hughes", "Ted Hughes' spouse"),
     ('What is the birthplace of "Hey Jude"\'s performer?', "Hey Jude", '"Hey Jude"\'s performer'),
+    ("What is the composer of Carmen's line of work?", "Carmen", "Carmen's line"),
     ("Which continent is part of the home country of Ada?", "Ada", "the home country of Ada"),
 ]
 SINGLE = [
@@ -70,6 +71,17 @@ def test_a_title_may_be_the_phrase_itself_only_where_its_fact_says_who_holds_it(
     assert phrases(question, "Home Secretary") == []
     assert [p.text for p in phrases(question, "Home Secretary", itself=True)] == ["the Home Secretary"]
     assert says_who("The Home Secretary is", "Home Secretary")
+
+
+def test_a_possessive_may_belong_to_the_name_or_to_the_phrase_that_ends_with_it() -> None:
+    found = [p.text for p in phrases("What is the composer of Carmen's line of work?", "Carmen")]
+    assert "the composer of Carmen" in found and found[0].startswith("Carmen's")
+
+
+@pytest.mark.parametrize("frame", ["I need {}.", "What would you say is {}?", "Write down {}", "Have you got {}?"])
+def test_how_one_asks_is_not_what_one_asks(frame: str) -> None:
+    assert phrases(frame.format("the capital of France"), "France") == []
+    assert phrases(frame.format("the capital of the homeland of Ada"), "Ada")[0].text == "the homeland of Ada"
 
 
 def test_names_are_read_from_capitals_and_quotation_marks() -> None:
