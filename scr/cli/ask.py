@@ -138,7 +138,37 @@ def answer_data(answer: "Answer") -> dict[str, Any]:
         "route": answer.route,
         "edits": [judged_data(j) for j in answer.used],
         "near_misses": [judged_data(j) for j in answer.near_misses],
+        "hops": hops_data(answer),
+        "asked": answer.asked,
     }
+
+
+def hops_data(answer: "Answer") -> list[dict[str, Any]]:
+    """The facts inside the question that were found first, in their order."""
+    return [
+        {
+            "phrase": hop.phrase,
+            "answer": hop.answer,
+            "by": "model" if hop.judged is None else "fact",
+            "fact": None if hop.judged is None else judged_data(hop.judged),
+        }
+        for hop in answer.hops
+    ]
+
+
+def hops_in_words(answer: "Answer") -> list[str]:
+    """A line for each fact inside the question, then what was left to ask; nothing where there was none.
+
+    >>> from scr.protocols import Answer, Hop
+    >>> hop = Hop("the homeland of Ada", "Chad")
+    >>> print(" / ".join(hops_in_words(Answer("Lima", "context", hops=(hop,), asked="Of Chad?"))))
+    hop 1: "the homeland of Ada" is Chad, says the model / asked: Of Chad?
+    """
+    lines = []
+    for number, hop in enumerate(answer.hops, 1):
+        says = "the model" if hop.judged is None else f"{hop.judged.edit.edit_id} ({share(hop.judged.probability)})"
+        lines.append(f'hop {number}: "{one_line(hop.phrase)}" is {one_line(hop.answer)}, says {says}')
+    return [*lines, f"asked: {one_line(answer.asked)}"] if lines else []
 
 
 def rounded(timings: Any) -> dict[str, float]:
@@ -157,7 +187,7 @@ def footnote(answer: "Answer") -> str:
 def explanation(answer: "Answer") -> str:
     """Why this answer: the route, the facts used and the near misses, a line each."""
     if answer.used:
-        lines = [f"route: {answer.route}", *(_judged_line("used", j) for j in answer.used)]
+        lines = [f"route: {answer.route}", *hops_in_words(answer), *(_judged_line("used", j) for j in answer.used)]
     else:
         lines = ["route: base (no fact governs this question; the model got it byte for byte)"]
     lines += [_judged_line("near miss", j) for j in answer.near_misses]

@@ -2,12 +2,12 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from scr.cli.ask import checked_times, seen_at
+from scr.cli.ask import checked_times, hops_data, hops_in_words, seen_at
 from scr.cli.opening import NO_FACTS, open_model
 from scr.cli.options import Command, Session, pass_session
 from scr.cli.output import fields, judged_data, one_line, share
@@ -17,7 +17,7 @@ from scr.cli.text import question as read_question
 if TYPE_CHECKING:
     from memory_store.edit import Edit
     from memory_store.store import EditStore
-    from scr.protocols import Decision, Judged
+    from scr.protocols import Answer, Decision, Judged
 
 MOST_CANDIDATES = 8
 FAR = 0.01
@@ -73,7 +73,17 @@ def why(
     calibrated = _calibrated(model.editor.store, session.settings.namespace, model.editor.scope.name)
     with model.edits_disabled():
         alone = model.ask(text, max_new_tokens=max_new_tokens).text
-    diagnosis = diagnose(text, decision, answer.text, alone, stored, expect)
+    if answer.hops and expect is None:
+        diagnosis = diagnose_chain(text, answer)
+    else:
+        diagnosis = diagnose(
+            text,
+            replace(decision, in_scope=answer.used) if answer.hops else decision,
+            answer.text,
+            alone,
+            stored,
+            expect,
+        )
     data = {
         "question": text,
         "diagnosis": diagnosis.kind,
@@ -85,6 +95,8 @@ def why(
             {**judged_data(j), "fired": j in decision.in_scope}
             for j in (*decision.in_scope, *decision.near_misses[:MOST_CANDIDATES])
         ],
+        "hops": hops_data(answer),
+        "asked": answer.asked,
         "answer": answer.text,
         "answer_without_edits": alone,
         "route": answer.route,
@@ -95,7 +107,7 @@ def why(
     session.print(
         "scr.why/1",
         data,
-        lambda: _text(text, decision, answer.text, alone, len(stored), diagnosis, calibrated is not None),
+        lambda: _text(text, decision, answer, alone, len(stored), diagnosis, calibrated is not None),
     )
 
 
@@ -167,6 +179,19 @@ def diagnose(
             )
         return Diagnosis("good", f"all good, it seems: the free fact {edit.edit_id} fired and changed the answer")
     return _not_obeyed(asked, edit)
+
+
+def diagnose_chain(question: str, answer: "Answer") -> Diagnosis:
+    """Judge an answer that was found through facts inside the question."""
+    facts = [hop.judged.edit.edit_id for hop in answer.hops if hop.judged is not None]
+    inside = {hop.judged.edit.edit_id for hop in answer.hops if hop.judged is not None}
+    last = next((j.edit for j in answer.used if j.edit.edit_id not in inside), None)
+    through = f"through {', '.join(facts)}" if facts else "through what the model said"
+    if last is None:
+        return Diagnosis("good", f"all good, it seems: {through} to {answer.asked!r}, which the model answered alone")
+    if last.target_new and not says(answer.text, last.target_new):
+        return _not_obeyed(quoted(question), last)
+    return Diagnosis("good", f"all good: {through}, then {last.edit_id} fired, and the answer says so")
 
 
 def _against_expectation(
@@ -250,7 +275,7 @@ def _same(one: str, other: str) -> bool:
 def _text(
     question: str,
     decision: "Decision",
-    answer: str,
+    answer: "Answer",
     alone: str,
     facts: int,
     diagnosis: Diagnosis,
@@ -260,12 +285,14 @@ def _text(
         fields(
             [
                 ("question", question),
-                ("answer", answer),
-                ("without edits", "the same" if _same(answer, alone) else alone),
+                ("answer", answer.text),
+                ("without edits", "the same" if _same(answer.text, alone) else alone),
             ]
         ),
         "",
     ]
+    if answer.hops:
+        shown += [*hops_in_words(answer), ""]
     candidates = [(True, j) for j in decision.in_scope]
     candidates += [(False, j) for j in decision.near_misses[:MOST_CANDIDATES]]
     if not facts:
