@@ -39,6 +39,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "When a fact fires": {
         "allow": "scr.cli.corrections:allow",
         "deny": "scr.cli.corrections:deny",
+        "alias": "scr.cli.alias:alias",
         "test": "scr.cli.corrections:test",
         "preview": "scr.cli.preview:preview",
         "calibrate": "scr.cli.calibrate:calibrate",
