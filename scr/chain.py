@@ -65,7 +65,9 @@ class _State:
 
     def result(self) -> Decision:
         if self.edited or self.hops and self.decision.in_scope:
-            return replace(self.decision, hops=tuple(self.hops), asked=self.question)
+            inside = {hop.judged.edit.edit_id for hop in self.hops if hop.judged is not None}
+            missed = tuple(j for j in self.decision.near_misses if j.edit.edit_id not in inside)
+            return replace(self.decision, near_misses=missed, hops=tuple(self.hops), asked=self.question)
         return self.first  # nothing of the memory took part
 
     def went(self, candidate: _Candidate, thing: str, judged: Judged | None) -> None:
