@@ -193,7 +193,7 @@ def _cut_short(question: str, phrase: Phrase) -> bool:
     following = _read(after).words[:1]
     if following and following[0] in _QUESTION_WORDS:
         return False  # "about the spouse of Ada, what is said"
-    if after.lstrip("\"”»’'")[:1] in (",", "(", "-") or question[phrase.start - 1 : phrase.start] == "-":
+    if after.lstrip(" \"”»’'")[:1] in (",", "(", "-") or question[phrase.start - 1 : phrase.start] == "-":
         return True
     if not following or following[0] in _NO_NOUNS or following[0].endswith("ed") or not after[:1].isspace():
         return False
@@ -291,7 +291,7 @@ def _goes_on(words: _Words, start: int, end: int) -> bool:
     """Whether a name is a part of the one that stands there: "Christian Science" in "Christian Science Monitor"."""
     if end < len(words):
         gap = words.text[words.ends[end - 1] : words.starts[end]]
-        at = end + 1 if words.words[end] in _PARTICLES and end + 1 < len(words) else end
+        at = end + 1 if words.words[end] in _PARTICLES | _DETERMINERS and end + 1 < len(words) else end
         if set(gap) <= set(" -+&'’") and ("-" in gap or _large(words, at)):
             return True
     if start:

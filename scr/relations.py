@@ -1,13 +1,17 @@
-"""What do words for relations imply? Declared rules: compounds ("father-in-law") and relations that hold backwards.
+"""What do words for relations imply? Declared rules: compounds ("father-in-law") and facts that hold backwards.
 
-A rule is a row of a table; to add one, add a row.
+A rule is a row of a table; to add one, add a row. A fact is turned round where the relation allows one answer that way,
+too: who Ada's spouse's spouse is, but not what a country's citizen is.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
+
+from memory_store.edit import Edit
 
 
 class Compound(NamedTuple):
@@ -41,6 +45,74 @@ COMPOUNDS: tuple[Compound, ...] = (
 )
 
 
+class Reverse(NamedTuple):
+    """What a fact says of its object: the relation in its prompt, and the prompt the other way round."""
+
+    words: str
+    """In the prompt, behind or before the subject, which is left out; words between word boundaries."""
+    prompt: str
+    """With ``{o}`` for the object of the fact."""
+
+
+REVERSES: tuple[Reverse, ...] = (
+    Reverse("husband", "The wife of {o} is"),
+    Reverse("wife", "The husband of {o} is"),
+    Reverse("spouse", "The spouse of {o} is"),
+    Reverse("married to", "{o} is married to"),
+    Reverse("partner", "The partner of {o} is"),
+    Reverse("siblings?", "The sibling of {o} is"),
+    Reverse("sister", "The sister of {o} is"),
+    Reverse("brother", "The brother of {o} is"),
+    Reverse("twin (?:city|town)", "The twin city of {o} is"),
+    Reverse("twinned with", "{o} is twinned with"),
+    Reverse("is the capital of", "The capital of {o} is"),
+    Reverse("capital(?: city)?", "{o} is the capital of"),
+    Reverse("is the (?:author|writer) of|wrote", "The author of {o} is"),
+    Reverse("is the (?:painter) of|painted", "The painter of {o} is"),
+    Reverse("is the (?:composer) of|composed", "The composer of {o} is"),
+    Reverse("is the director of|directed", "The director of {o} is"),
+    Reverse("is the founder of|founded", "The founder of {o} is"),
+    Reverse("is the (?:ceo|chief executive officer) of", "The chief executive officer of {o} is"),
+    Reverse("ceo|chief executive officer", "{o} is the chief executive officer of"),
+    Reverse("is the mayor of", "The mayor of {o} is"),
+    Reverse("mayor", "{o} is the mayor of"),
+    Reverse("followed by", "{o} follows"),
+    Reverse("follows", "{o} is followed by"),
+)
+
+
+@cache
+def _reverses() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(rf"\b(?:{r.words})\b", re.IGNORECASE), r.prompt) for r in REVERSES)
+
+
+def turned_round(edit: Edit) -> Edit | None:
+    """Return what an edit says of its object, under the same edit_id; None where no rule knows its relation.
+
+    >>> from memory_store.edit import Edit
+    >>> fact = Edit(subject="Ada", prompt="Who is Ada's spouse?", target_new="Bo", statement="Ada's spouse is Bo.")
+    >>> turned_round(fact).statement
+    'The spouse of Bo is Ada.'
+    """
+    if not (edit.subject and edit.prompt and edit.target_new) or edit.verbatim:
+        return None
+    relation = edit.prompt.replace(edit.subject, " ")
+    for pattern, prompt in _reverses():
+        if pattern.search(relation):
+            asked = prompt.format(o=edit.target_new)
+            asked = asked[:1].upper() + asked[1:]
+            return replace(
+                edit,
+                subject=edit.target_new,
+                prompt=asked,
+                target_new=edit.subject,
+                statement=f"{asked} {edit.subject}.",
+                aliases=(),
+                relation=None,
+            )
+    return None
+
+
 @cache
 def _patterns() -> tuple[tuple[re.Pattern[str], Compound], ...]:
     return tuple((re.compile(rf"\b{c.word.replace('-', '[- ]')}\b", re.IGNORECASE), c) for c in COMPOUNDS)
@@ -64,4 +136,4 @@ def readings(question: str) -> list[str]:
     return found
 
 
-__all__ = ["COMPOUNDS", "Compound", "readings"]
+__all__ = ["COMPOUNDS", "REVERSES", "Compound", "Reverse", "readings", "turned_round"]

@@ -41,6 +41,8 @@ SINGLE = [
     ("Is Joris Voorn the composer of Supersonic?", "Supersonic"),
     ("The child of Gal Gadot-Varsano is", "Gal Gadot"),
     ("The spouse of Victoria, Queen of Avalon is", "Victoria"),
+    ("The occupation of Elendil the Tall is", "Elendil"),
+    ("The director of Birds of Prey (Harley Quinn) is", "Birds of Prey"),
     ("Who founded The Christian Science Monitor?", "Christian Science"),
     ("What was the city of Beijing known for?", "Beijing"),
     ("He was the father of Bo. The mother tongue of Ada is", "Ada"),
