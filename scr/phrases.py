@@ -359,7 +359,8 @@ def _nouns_after(words: _Words, low: int, end: int, last: int) -> list[int]:
     at = end + 1 if owned else end
     if not owned:
         marked = words.words[low] in _DETERMINERS or words.text[words.starts[low] - 1 : words.starts[low]] in _OPENING
-        if _broken(words, end - 1) or not marked and not (low and words.words[low - 1] in _PREPOSITIONS):
+        gap = words.text[words.ends[end - 1] : words.starts[end]] if end < len(words) else ""
+        if gap not in (" ", '" ', "” ", "» ") or not marked and not (low and words.words[low - 1] in _PREPOSITIONS):
             return []
         if low and words.words[low - 1] in _AUXILIARIES | _RELATIVE:
             return []

@@ -1,7 +1,7 @@
 """Phrases that stand for another thing, found from words alone."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scr.phrases import every_phrase, phrases, proper_names, rest_words, says_who
@@ -92,6 +92,7 @@ def test_names_are_read_from_capitals_and_quotation_marks() -> None:
     assert proper_names("what is the capital?") == []
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200), st.text(max_size=20))
 def test_any_text_is_read_and_phrases_lie_inside_it(question: str, name: str) -> None:
     for phrase in every_phrase(question, name):
