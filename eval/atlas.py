@@ -115,6 +115,18 @@ def spare_facts(*, seed: int = SEED) -> list[Fact]:
     return [fact for fact in made.facts if fact.subject not in made.touched]
 
 
+def unedited_facts(*, seed: int = SEED) -> list[Fact]:
+    """Facts about subjects of which the data set edits nothing, asked about or not."""
+    made = _made(seed)
+    edited = {subject for subject, _ in made.edited}
+    return [fact for fact in made.facts if fact.subject not in edited]
+
+
+def stated_of(fact: Fact, rng: random.Random, *, seed: int = SEED) -> str:
+    """A cloze of a fact in evaluation wording, up to its object."""
+    return _made(seed).stated(fact, fact.object, rng)
+
+
 @functools.cache
 def _made(seed: int) -> _Atlas:
     return _Atlas(load_facts(), seed)
@@ -305,4 +317,4 @@ def _own(relation: str, form: Form) -> int:
     return sum(split_of(i) == "evaluation" for i in range(len(written)))
 
 
-__all__ = ["CASES", "FIXED", "filled", "load_atlas", "spare_facts", "truths"]
+__all__ = ["CASES", "FIXED", "filled", "load_atlas", "spare_facts", "stated_of", "truths", "unedited_facts"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from eval.commands import certify, ls, report, run
+from eval.commands import abilities, certify, ls, report, run
 from eval.editors.cli import edit, moments, tune
 from scr.cli.options import Command, Group, Session, pass_session
 from scr.cli.output import print_json
@@ -29,6 +29,7 @@ eval_group.add_command(tune)
 eval_group.add_command(run)
 eval_group.add_command(report)
 eval_group.add_command(certify)
+eval_group.add_command(abilities)
 eval_group.add_command(ls)
 
 

@@ -248,6 +248,73 @@ def certify(session: Session, n: int, minutes: float, out: Path | None) -> None:
 
 
 @click.command(
+    "abilities",
+    cls=Command,
+    short_help="What is left of general abilities: lm-evaluation-harness asks an editor with its memory full.",
+    examples="""
+        scr eval abilities
+        scr eval abilities -m ./model --methods base,scr,memit --edits 100 --tasks arc_easy --limit 200
+        scr eval abilities --tasks mine --include ./tasks --json
+    """,
+)
+@click.option("--methods", default="base,scr", show_default=True, help="Names with commas between them.")
+@click.option("--tasks", help="Names of tasks. [default: two that are built in, made from facts no edit touches]")
+@click.option(
+    "--include", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of task files of your own."
+)
+@click.option("--edits", type=click.IntRange(1, 1000), default=100, show_default=True, help="Edits in the memory.")
+@click.option("--limit", type=click.IntRange(1), help="Questions a task. [default: all]")
+@pass_session
+def abilities(
+    session: Session, methods: str, tasks: str | None, include: Path | None, edits: int, limit: int | None
+) -> None:
+    """Write Atlas's first edits by each method and have the harness ask it; needs pip install 'scr-editor[eval]'."""
+    import tempfile
+    from dataclasses import asdict
+
+    from eval.atlas import load_atlas
+    from eval.editors.cli import default_cache
+    from eval.harness import BUILT_IN, write_tasks
+    from eval.harness import abilities as measure
+    from eval.methods import Bench, make_editor, read_spec
+    from scr.cli.output import table
+    from scr.language_model import load_model
+
+    specs = [read_spec(name) for name in methods.split(",") if name.strip()]
+    names = [name.strip() for name in tasks.split(",")] if tasks else list(BUILT_IN)
+    given = session.settings
+    model, tokenizer = load_model(given.model, offline=given.offline, device=given.device)
+    bench = Bench(model, tokenizer, encoder=given.encoder, offline=given.offline, cache=default_cache())
+    rows = []
+    with tempfile.TemporaryDirectory() as made:
+        folder = include if include is not None else None if tasks else write_tasks(Path(made))
+        for spec in specs:
+            session.say(f"{spec.label}: {edits} edits, {', '.join(names)}")
+            with make_editor(spec, bench, {}) as editor:
+                editor.edit([case.edit for case in load_atlas(edits).cases])
+                found = measure(editor, bench, names, include=folder, limit=limit)
+            rows += [{"method": spec.label, **asdict(ability)} for ability in found]
+    session.print(
+        "scr.eval.abilities/1",
+        {"model": given.model or "pocket", "edits": edits, "rows": rows},
+        lambda: table(
+            [
+                [
+                    str(row["method"]),
+                    str(row["task"]),
+                    str(row["measure"]),
+                    f"{row['value']:.3f}",
+                    "–" if row["error"] is None else f"{row['error']:.3f}",
+                    str(row["n"]),
+                ]
+                for row in rows
+            ],
+            header=("method", "task", "measure", "value", "standard error", "n"),
+        ),
+    )
+
+
+@click.command(
     "ls",
     cls=Command,
     short_help="Methods, data sets, and what a folder holds.",
@@ -352,4 +419,4 @@ def _report_text(folder: Path) -> str:
     return f"{(folder / MARKDOWN_FILE).read_text(encoding='utf-8')}\nwritten to {folder / HTML_FILE}"
 
 
-__all__ = ["FULL", "QUICK", "certify", "ls", "report", "run"]
+__all__ = ["FULL", "QUICK", "abilities", "certify", "ls", "report", "run"]
