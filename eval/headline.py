@@ -77,7 +77,7 @@ def picture(result: Result) -> str:
     for metric in HEADLINE:
         lines = {
             m.name: [
-                Point(p, Value(f.interval.value, f.interval.low, f.interval.high))
+                Point(p, Value(f.interval.value, f.interval.low, f.interval.high, f.span))
                 for p in m.points
                 if (f := m.figure(metric, p)) is not None
             ]

@@ -86,11 +86,14 @@ class Value:
     value: float
     low: float | None = None
     high: float | None = None
+    span: tuple[float, float] | None = None
+    """Lowest and highest over several orders of the edits."""
 
     def shown(self) -> str:
         """For the hint over a mark."""
         told = "" if self.low is None or self.high is None else f" [{self.low:.3f}, {self.high:.3f}]"
-        return f"{self.value:.4g}{told}"
+        span = "" if self.span is None else f", orders {self.span[0]:.3f} to {self.span[1]:.3f}"
+        return f"{self.value:.4g}{told}{span}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +331,9 @@ def _lines(chart: Chart, box: _Box, look: dict[str, Style]) -> list[str]:
         width, dash = (2.6 if style.strong else 1.5), ("5 3" if style.dashed else "")
         body += [line(a[0], a[1], b[0], b[1], style.colour, width, dash) for a, b in zip(at, at[1:], strict=False)]
         for (sx, sy), point in zip(at, chart.lines[label], strict=True):
+            if point.y.span is not None:
+                low, high = (chart.y.at(end, box.bottom, box.top) for end in point.y.span)
+                body.append(line(sx, low, sx, high, style.colour, 3.0))
             hint = f"{label}, {tick_text(point.x)}: {point.y.shown()}"
             body.append(f"<g><title>{escape(hint)}</title>{mark(sx, sy, style, size=3.8)}</g>")
         ends.append(at[-1])

@@ -94,9 +94,12 @@ def ran_with(result: Result, metrics: Iterable[Metric]) -> list[Metric]:
 
 
 def cell(method: MethodResult, metric: str, point: int) -> str:
-    """``0.953 [0.910, 0.980]``, or a dash."""
+    """``0.953 [0.910, 0.980]``, over several orders of the edits their range too; or a dash."""
     figure = method.figure(metric, point)
-    return "–" if figure is None else figure.interval.shown()
+    if figure is None:
+        return "–"
+    span = figure.span
+    return figure.interval.shown() + ("" if span is None else f" (orders {span[0]:.3f} to {span[1]:.3f})")
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------
@@ -301,7 +304,7 @@ def _figure(drawing: str, caption: str) -> str:
 
 
 def _value(figure: Figure) -> Value:
-    return Value(figure.interval.value, figure.interval.low, figure.interval.high)
+    return Value(figure.interval.value, figure.interval.low, figure.interval.high, figure.span)
 
 
 def _head(result: Result) -> str:
@@ -330,9 +333,9 @@ def _overview(result: Result) -> str:
     if len(result.points) < 2:
         return ""
     caption = (
-        "Each line a method, each band its 95 % interval. oracle-context always shows the right fact; copy returns the "
-        "stored answer where scr's scope decision fires. Every weight editor is drawn with its tuned settings where it "
-        "was run with them; the published ones stand below."
+        f"Each line a method, each band its 95 % interval{_ranges(result)}. oracle-context always shows the right "
+        "fact; copy returns the stored answer where scr's scope decision fires. Every weight editor is drawn with its "
+        "tuned settings where it was run with them; the published ones stand below."
     )
     return _figure(headline.picture(result), caption)
 
@@ -392,6 +395,12 @@ def _grid(
     return pictures.grid(title, charts, pictures.styles([m.label for m in in_order(result)]))
 
 
+def _ranges(result: Result) -> str:
+    """What the upright bars are, where there are any."""
+    orders = result.manifest["config"]["orders"]
+    return f", upright bars the range over {orders} orders of the edits" if orders > 1 else ""
+
+
 def _over_edits(result: Result) -> str:
     found = []
     for metric in ran_with(result, GENERATED):
@@ -403,7 +412,9 @@ def _over_edits(result: Result) -> str:
         )
         if not drawing:
             continue
-        picture = _figure(drawing, "Bands are 95 % intervals. Lines that would cover each other stand side by side.")
+        picture = _figure(
+            drawing, f"Bands are 95 % intervals{_ranges(result)}. Lines stand side by side, not over each other."
+        )
         found.append(
             picture
             if metric.name in HEADLINE

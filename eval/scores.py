@@ -100,6 +100,11 @@ class Figure:
     orders: tuple[float, ...]
     """The mean of each order of the edits."""
 
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """Lowest and highest mean over the orders; None where there was one order."""
+        return (min(self.orders), max(self.orders)) if len(self.orders) > 1 else None
+
 
 @dataclass(slots=True)
 class MethodResult:

@@ -216,6 +216,24 @@ def test_orders_are_units_of_their_own(tmp_path: Path) -> None:
     assert figure is not None
     assert figure.orders == (1.0, 1.0, 0.0)
     assert (figure.interval.units, figure.interval.clusters) == (3, 1)
+    assert figure.span == (0.0, 1.0)
+
+
+def test_the_range_over_orders_is_drawn_and_told(tmp_path: Path) -> None:
+    """Point 10: orders 1 and 0; point 100: both 1."""
+    rows = [
+        answered("a", "prompt", good=point == 100 or order == 0, order=order, point=point)
+        for point in (10, 100)
+        for order in range(2)
+    ]
+    folder = written(tmp_path / "run", {"memit": [*rows, passed(10), passed(100), *ENDS]}, orders=2)
+    page = as_html(read_result(folder))
+    assert "upright bars the range over 2 orders of the edits" in page
+    assert "(orders 1.000 to 1.000)" in page and "orders 0.000 to 1.000</title>" in page  # a table, a mark's hint
+    drawn = next(p for p in re.findall(r"<svg.*?</svg>", page, re.DOTALL) if "<title>reliability" in p)
+    root = ElementTree.fromstring(drawn)
+    bars = [e.attrib for e in root.iter("{http://www.w3.org/2000/svg}line") if e.attrib["stroke-width"] == "3"]
+    assert [float(bar["y1"]) - float(bar["y2"]) for bar in bars] == pytest.approx([196, 0], abs=0.1)
 
 
 def test_nothing_to_report_is_said(tmp_path: Path) -> None:
