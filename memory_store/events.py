@@ -7,7 +7,7 @@ salted, so that a purge can drop payload and salt and the chain still verifies.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,7 +116,7 @@ class EventLog:
         self._db.execute("INSERT INTO payloads (seq, salt, payload) VALUES (?, ?, ?)", (seq, salt, text))
         return seq
 
-    def read(
+    def each(
         self,
         *,
         limit: int | None = None,
@@ -124,8 +124,13 @@ class EventLog:
         kind: str | None = None,
         edit: int | None = None,
         without: str | None = None,
-    ) -> list[Event]:
-        """Return events, the newest first; with ``edit``, those about that row; ``without`` one kind."""
+    ) -> Iterator[Event]:
+        """Yield events, the newest first; for use inside a snapshot.
+
+        Args:
+            edit: only those about that row.
+            without: none of this kind.
+        """
         conditions: list[tuple[str, Any]] = [
             ("e.namespace = ?", namespace),
             ("e.kind = ?", kind),
@@ -134,15 +139,15 @@ class EventLog:
         ]
         used = [(sql, value) for sql, value in conditions if value is not None]
         where = f"WHERE {' AND '.join(sql for sql, _ in used)}" if used else ""
-        rows = self._db.rows(
+        names = ("seq", "time", "actor", "kind", "batch", "namespace", "edit_id", "target", "hash", "payload")
+        for row in self._db.each(
             "SELECT e.seq, e.time, e.actor, e.kind, e.batch, e.namespace, edits.edit_id, e.target, e.hash, p.payload"
             " FROM events e LEFT JOIN payloads p ON p.seq = e.seq LEFT JOIN edits ON edits.row = e.edit"
             f" {where} ORDER BY e.seq DESC LIMIT ?",
             [*(value for _, value in used), -1 if limit is None else limit],
-        )
-        names = ("seq", "time", "actor", "kind", "batch", "namespace", "edit_id", "target", "hash", "payload")
-        found = [dict(zip(names, row, strict=True)) for row in rows]
-        return [Event(**{**e, "payload": e["payload"] and json.loads(e["payload"])}) for e in found]
+        ):
+            event = dict(zip(names, row, strict=True))
+            yield Event(**{**event, "payload": event["payload"] and json.loads(event["payload"])})
 
     def verify(self, expect: str | None = None) -> VerifyReport:
         """Walk the chain; ``expect`` is a hash noted earlier that must occur in it."""

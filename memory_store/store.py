@@ -830,12 +830,13 @@ class EditStore:
         """Return what happened, the newest first; with ``edit_id``, to that version; ``without`` one kind of event."""
         with self._db.snapshot():
             row = None if edit_id is None else self._versions.found(namespace or DEFAULT_NAMESPACE, edit_id).row
-            return self._log.read(limit=limit, namespace=namespace, kind=kind, edit=row, without=without)
+            return list(self._log.each(limit=limit, namespace=namespace, kind=kind, edit=row, without=without))
 
     def uses_of(self, query: str, *, namespace: str | None = None, limit: int | None = None) -> list[Event]:
         """Return the recorded uses for a query, the newest first: events ``apply``, one for each edit used."""
-        uses = (event for event in self.log(namespace=namespace, kind="apply") if was_asked(event, query))
-        return list(islice(uses, limit))
+        with self._db.snapshot():
+            uses = self._log.each(namespace=namespace, kind="apply")
+            return list(islice((event for event in uses if was_asked(event, query)), limit))
 
     def head(self) -> str:
         """Return the hash of the last event; noted elsewhere, it shows later that nothing before it was changed."""
