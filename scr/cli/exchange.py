@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,7 +18,7 @@ from memory_store.corrections import EVERY_EDIT
 from memory_store.errors import ConfigError, ConflictError, InvalidEditError
 from memory_store.transfer import CALIBRATED, KINDS, records_to_csv, records_to_lines, said_to_record, to_record
 from scr.cli.conflicts import on_conflict_option, open_judging_editor
-from scr.cli.opening import existing_store, nothing_in, open_store, progress_bar, user
+from scr.cli.opening import existing_store, namespaces, nothing_in, open_store, progress_bar, user
 from scr.cli.options import Command, Session, pass_session
 from scr.cli.output import edit_data, one_line
 from scr.cli.text import checked
@@ -208,6 +208,7 @@ def _progress(session: Session, size: int) -> Iterator[Callable[["Imported", int
         scr export --as-of 2100-01-01
         scr export --known-at 2100-01-01
         scr export --history
+        scr export --all-namespaces
     """,
 )
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", help="Default: jsonl, exact.")
@@ -216,8 +217,11 @@ def _progress(session: Session, size: int) -> Iterator[Callable[["Imported", int
     "--known-at", metavar="TIME", help="As the store stood then; with --as-of, what it held valid at that time."
 )
 @click.option("--history", is_flag=True, help="Closed versions too, each with its status.")
+@click.option("--all-namespaces", "everywhere", is_flag=True, help="The facts of every namespace.")
 @pass_session
-def export(session: Session, form: str, as_of: str | None, known_at: str | None, history: bool) -> None:
+def export(
+    session: Session, form: str, as_of: str | None, known_at: str | None, history: bool, everywhere: bool
+) -> None:
     """Write the facts of a namespace to standard output, so that "scr import" reads them back.
 
     JSON Lines give back every field, under "allow", "deny" and "threshold" what was said about when a fact fires, and
@@ -228,32 +232,35 @@ def export(session: Session, form: str, as_of: str | None, known_at: str | None,
             raise click.UsageError(f"{name} is one time and --history is all of them; choose one")
         if time_given is not None:
             checked(time_given, name, empty=f"{name} is empty; give a time such as 2026-01-01")
+    if everywhere and session.chose("namespace"):
+        raise click.UsageError("-n is one namespace and --all-namespaces is every one; choose one")
     store, namespace = existing_store(session), session.settings.namespace
-    records, count = _records(store, namespace, as_of, known_at, history)
+    spaces = [namespace] if not everywhere else namespaces(store) if store is not None else []
+    found = {space: _records(store, space, as_of, known_at, history) for space in spaces}
     if session.json:
-        edits = [{**record["full"], "status": record["status"]} for record in records]
-        session.print("scr.export/1", {"namespace": namespace, "edits": edits}, lambda: "")
+        every = (record for records, _ in found.values() for record in records)
+        edits = [{**record["full"], "status": record["status"]} for record in every]
+        session.print("scr.export/1", {"namespace": None if everywhere else namespace, "edits": edits}, lambda: "")
         return
-    said = _said(store, namespace) if store is not None and form == "jsonl" else {}
-    of_every = said.pop(EVERY_EDIT, {})
-    calibrated = [{CALIBRATED: of_every[CALIBRATED], "namespace": namespace}] if CALIBRATED in of_every else []
-    shown = (
-        {
-            **record["edit"],
-            **({"status": record["status"]} if history else {}),
-            **(said.get(record["identity"], {}) if said and record["status"] in ("live", "scheduled") else {}),
-        }
-        for record in records
-    )
-    lines = (
-        records_to_lines(chain(shown, calibrated))
-        if form == "jsonl"
-        else records_to_csv(shown, ["status"] if history else [])
-    )
+    said = {space: _said(store, space) if store is not None and form == "jsonl" else {} for space in spaces}
+    shown = (row for space, (records, _) in found.items() for row in _shown(space, records, said[space], history))
+    lines = records_to_lines(shown) if form == "jsonl" else records_to_csv(shown, ["status"] if history else [])
     while part := list(islice(lines, 1000)):
         click.echo("\n".join(part))
-    if not count:
+    if not any(count for _, count in found.values()):
         session.say(f"scr: {nothing_in(namespace, store)}")
+
+
+def _shown(
+    namespace: str, records: Iterable[dict[str, Any]], said: dict[str, dict[str, list[Any]]], history: bool
+) -> Iterator[dict[str, Any]]:
+    """The records of a namespace as they are written, with what was said of each, and last what holds for every one."""
+    for record in records:
+        status = {"status": record["status"]} if history else {}
+        of_fact = said.get(record["identity"], {}) if record["status"] in ("live", "scheduled") else {}
+        yield {**record["edit"], **status, **of_fact}
+    if CALIBRATED in (of_every := said.get(EVERY_EDIT, {})):
+        yield {CALIBRATED: of_every[CALIBRATED], "namespace": namespace}
 
 
 def _records(

@@ -113,6 +113,22 @@ def test_calibrated_thresholds_travel_with_the_facts(scr: Run) -> None:
     assert scr("export", "-n", "eu", "-s", "other.scr").stdout.splitlines()[1] == text.splitlines()[1]
 
 
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_every_namespace_of_a_store_reads_back_from_one_file(scr: Run, form: str) -> None:
+    scr("add", "The capital of France is Lyon.", "--id", "a")
+    scr("add", "The capital of Peru is Cusco.", "--id", "a", "-n", "team/b")
+    with EditStore.open(stats(scr)["path"]) as store:
+        store.calibrate("pair", 0.375, namespace="team/b")
+    text = scr("export", "--all-namespaces", "--format", form).stdout
+    assert scr("import", "-", "-s", "other.scr", input=text).exit_code == 0
+    kept = [stats(scr, *options) for options in ((), ("-s", "other.scr"))]
+    assert kept[0]["namespaces"] == kept[1]["namespaces"] and len(kept[1]["namespaces"]) == 2
+    assert form == "csv" or kept[0]["calibrated"] == kept[1]["calibrated"]
+    assert scr("export", "--all-namespaces", "-s", "other.scr").stdout.count("capital of Peru is") == 2
+    assert [e["namespace"] for e in data(scr("export", "--all-namespaces", "--json"))["edits"]] == ["default", "team/b"]
+    assert "choose one" in scr("export", "--all-namespaces", "-n", "team/b").stderr
+
+
 def test_thresholds_are_set_aside_where_another_encoder_comes(scr: Run) -> None:
     with EditStore.open("x.scr", encoder="other@1") as store:
         store.put([Edit(statement="Old fact.", edit_id="old")], {"statement": np.eye(1, 8, dtype=np.float32)})
