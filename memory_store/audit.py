@@ -1,16 +1,18 @@
 """Is the store what its events say, and is the file sound? Slow, careful reading for ``verify`` and ``doctor``."""
 
+import contextlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from memory_store.cache_files import caches_of, reached
 from memory_store.corrections import EVERY_EDIT, KINDS
 from memory_store.errors import StoreFormatError
-from memory_store.events import EventLog, VerifyReport, canonical
+from memory_store.events import UNFOLLOWED, EventLog, VerifyReport, canonical
 from memory_store.identity import names_of, normal
 from memory_store.records import COLUMNS, as_edit, as_json
-from memory_store.sqlite import Database
+from memory_store.sqlite import IN_MEMORY, Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def _corrections_disagree(
 
 
 def examined(db: Database, log: EventLog, now: str, *, repair: bool) -> list[Finding]:
-    """Return what is wrong; the derived table of names is rebuilt on ``repair``.
+    """Return what is wrong; on ``repair`` the derived table of names is rebuilt, and caches of no use are deleted.
 
     Args:
         now: the present, an instant.
@@ -121,7 +123,8 @@ def examined(db: Database, log: EventLog, now: str, *, repair: bool) -> list[Fin
             report = verified(db, log, None)
         if not report.ok:
             findings.append(Finding(f"the event log does not verify: {report.why}", restore))
-        return findings + _wrong_clock(log, now) + _missing_names(db, repair) + _missing_vectors(db)
+        derived = _missing_names(db, repair) + _missing_vectors(db) + _stale_caches(db, log, repair)
+        return findings + _wrong_clock(log, now) + derived
     except StoreFormatError as error:
         return [Finding(str(error), restore)]
 
@@ -168,4 +171,24 @@ def _missing_vectors(db: Database) -> list[Finding]:
             findings.append(
                 Finding(f"{count} edits have no {kind} key, so search by meaning cannot find them", "scr store reindex")
             )
+    return findings
+
+
+def _stale_caches(db: Database, log: EventLog, repair: bool) -> list[Finding]:
+    """Files that no search will use any more: damaged, of another history, or from before a purge."""
+    if db.path == IN_MEMORY:
+        return []
+    findings = []
+    for path in caches_of(db.file):
+        with db.snapshot():
+            at = None if path.suffix == ".tmp" else reached(path)
+            if path.suffix == ".tmp" or (
+                at is not None and log.hash_of(at[0]) == at[1] and not log.has_since(at[0], UNFOLLOWED)
+            ):
+                continue
+        if repair:
+            with contextlib.suppress(OSError):  # where it cannot be deleted, the finding stays
+                path.unlink(missing_ok=True)
+        what = f"the index cache {path.name} is damaged or from before a purge, and of no use"
+        findings.append(Finding(what, "scr store doctor --repair", repaired=not path.exists()))
     return findings

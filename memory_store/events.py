@@ -14,6 +14,8 @@ from typing import Any
 from memory_store.errors import ConfigError
 from memory_store.sqlite import Database, Row
 
+UNFOLLOWED = ("purge", "reindex")
+"""Events that leave no windows for an index to follow: it is built again."""
 GENESIS = "0" * 64
 """The hash before the first event."""
 

@@ -10,7 +10,6 @@ ignored and written again. The rows are mapped, and changed in memory only.
 
 import contextlib
 import glob
-import hashlib
 import json
 import logging
 import mmap
@@ -24,13 +23,13 @@ from typing import Any
 
 import numpy as np
 
+from memory_store.cache_files import LONGEST_HEADER
 from memory_store.codes_index import Parts, part_widths
 from memory_store.index import Ids, Keys
 from memory_store.timeline import Window
 
 FORMAT = 2
 _ALIGN = 64
-_LONGEST_HEADER = 1 << 26
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _ABANDONED = 3600.0
 """Seconds after which nobody goes on writing a file."""
@@ -51,17 +50,6 @@ class Cached:
     centre: Keys
     ids: Ids
     codes: Parts
-
-
-def cache_path(store: Path, namespace: str, kind: str) -> Path:
-    name = hashlib.sha256(f"{namespace}\0{kind}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return Path(f"{store}.index-{name}")
-
-
-def drop_caches(store: Path) -> None:
-    """Delete every cache of a store, unfinished ones too."""
-    for path in store.parent.glob(f"{glob.escape(store.name)}.index-*"):
-        path.unlink(missing_ok=True)
 
 
 def write_cache(path: Path, cached: Cached, about: Mapping[str, Any]) -> None:
@@ -106,7 +94,7 @@ def read_cache(path: Path, about: Mapping[str, Any], d_key: int) -> Cached | Non
     """Return what the file holds; ``None`` where it is not there, damaged, or about something else."""
     try:
         with path.open("rb") as file:
-            line = file.readline(_LONGEST_HEADER)
+            line = file.readline(LONGEST_HEADER)
             header = json.loads(line)
             if header["format"] != FORMAT or header["about"] != dict(about):
                 return None

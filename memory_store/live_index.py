@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from memory_store.cache_files import cache_path
 from memory_store.codes_index import CodesIndex
-from memory_store.events import EventLog
+from memory_store.events import UNFOLLOWED, EventLog
 from memory_store.index import Found, Ids, Keys, VectorIndex
-from memory_store.index_cache import Cached, cache_path, read_cache, write_cache
+from memory_store.index_cache import Cached, read_cache, write_cache
 from memory_store.sqlite import IN_MEMORY, Database
 from memory_store.timeline import Window, contains
 
@@ -25,8 +26,6 @@ EXACT_UP_TO = 50_000
 _AT_ONCE = 20_000
 """Rows read from the database at once."""
 _UNKNOWN = ("~", "", np.empty(0, np.int64))
-_UNFOLLOWED = ("purge", "reindex")
-"""Events that leave no windows to follow."""
 
 _CURRENT = (
     "SELECT v.edit, w.valid_from, w.valid_until, v.data FROM vectors v"
@@ -83,7 +82,7 @@ class LiveIndex:
         last = self._log.last_seq()
         if last == self._seq:
             return
-        if self._seq >= 0 and self._log.has_since(self._seq, _UNFOLLOWED):
+        if self._seq >= 0 and self._log.has_since(self._seq, UNFOLLOWED):
             self._seq = -1
         if self._seq < 0 and not self._from_cache():
             self._rebuild(moment)
@@ -138,7 +137,7 @@ class LiveIndex:
         cached = read_cache(cache_path(self._db.file, self._namespace, self._kind), self._about, self._d_key)
         if cached is None or self._log.hash_of(cached.seq) != cached.head:
             return False
-        if self._log.has_since(cached.seq, _UNFOLLOWED):
+        if self._log.has_since(cached.seq, UNFOLLOWED):
             return False
         self._index = CodesIndex(self._d_key, self._keys_of, centre=cached.centre, ids=cached.ids, codes=cached.codes)
         self._dated, self._seq, self._changed = cached.dated, cached.seq, 0

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from memory_store.audit import Finding, examined, verified
 from memory_store.batch import Batch
+from memory_store.cache_files import drop_caches
 from memory_store.corrections import APPLIES, EVERY_EDIT, Correction, Said, allowed, correct, said_of, standing
 from memory_store.edit import DEFAULT_NAMESPACE, Diff, Edit, Hit, PutResult, Status, Version
 from memory_store.erasing import Purged, erase
@@ -928,8 +929,6 @@ class EditStore:
         """Forget what is derived from keys that are gone, on disk too."""
         self._indexes.clear()
         if self.path != IN_MEMORY:
-            from memory_store.index_cache import drop_caches
-
             drop_caches(self._db.file)
 
     def _width_for_search(self) -> int | None:

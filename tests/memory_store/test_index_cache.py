@@ -174,3 +174,19 @@ def test_a_small_namespace_is_searched_exactly_and_needs_no_cache(path):
         assert caches(path) == before
         store.forget([f"b{n}" for n in range(45)])
         assert found(store, 50, 99)[0] == "b50" and len(found(store, 50, 99)) == 15
+
+
+def test_doctor_finds_a_cache_of_no_use_and_deletes_it(path, tmp_path):
+    (cache,) = caches(path)
+    before = cache.read_bytes()
+    with EditStore.open(path, encoder="toy") as store:
+        fill(store, [60])
+        assert store.doctor() == []  # behind, and good to go on from
+        for spoilt in (before[:-1], b"[]\n", before.replace(b'"head": "', b'"head": "0')):
+            cache.write_bytes(spoilt)
+            assert [(cache.name in f.what, f.repaired) for f in store.doctor()] == [(True, False)]
+            assert [f.repaired for f in store.doctor(repair=True)] == [True] and caches(path) == []
+        store.purge(["b7"])
+        cache.write_bytes(before)  # as by a reader that was killed right after it wrote what it had seen before
+        assert "from before a purge" in store.doctor(repair=True)[0].what
+        assert caches(path) == [] and store.doctor() == []
