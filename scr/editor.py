@@ -18,11 +18,13 @@ from typing import Any
 from memory_store.corrections import Correction, Said
 from memory_store.edit import DEFAULT_NAMESPACE, Edit, PutResult
 from memory_store.errors import ConfigError, ConflictError, ScrError
+from memory_store.identity import fold
 from memory_store.store import EditStore
 from scr.chain import MOST_HOPS, Ask, Start, at_once, facts_of, follow
 from scr.contradiction import OnConflict, checked_policy, contradictions, put_settled
 from scr.prompting import facts_block
 from scr.protocols import Answer, Decision, Encoder, Judged, Keys, LanguageModel, Route, ScopeClassifier
+from scr.relations import turned_round
 from scr.routing import Router
 from scr.scope.corrections import Corrected, with_corrections
 from scr.scope.fail_closed import FailClosed
@@ -222,6 +224,8 @@ class RetrievalEditor:
     ) -> list[Decision]:
         """As ``decide``, and through facts that stand inside a query (``scr.chain``): ``hops`` and ``asked`` of each.
 
+        Where nothing governs a query, a near fact may from its other end (``scr.relations``): who is whose spouse.
+
         Args:
             ask: the frozen model, for parts of a query that no edit governs.
         """
@@ -243,7 +247,34 @@ class RetrievalEditor:
         def decide(texts: Sequence[str]) -> list[Decision]:
             return self.decide(texts, namespace=namespace, as_of=as_of, known_at=known_at)
 
-        return follow(queries, decide, named, alike, ask=ask, start=self.chain_start, hops=self.hops)
+        decisions = follow(queries, decide, named, alike, ask=ask, start=self.chain_start, hops=self.hops)
+        return [
+            self._backwards(query, decision, space, as_of, known_at)
+            if decision.near_misses and not decision.in_scope and not decision.hops
+            else decision
+            for query, decision in zip(queries, decisions, strict=True)
+        ]
+
+    def _backwards(
+        self, query: str, decision: Decision, space: str, as_of: str | None, known_at: str | None
+    ) -> Decision:
+        """A decision with what near facts say of their object, where the query names it (``scr.relations``)."""
+        there = f" {fold(query)} "
+        turned = [
+            edit
+            for judged in decision.near_misses
+            if f" {fold(judged.edit.target_new)} " in there
+            and f" {fold(judged.edit.subject)} " not in there
+            and "denied" not in judged.evidence
+            and (edit := turned_round(judged.edit)) is not None
+        ]
+        if not turned:
+            return decision
+        overlay = Overlaid(self.store, turned, keys_of(self.encoder, turned))
+        (found,) = self.decide([query], namespace=space, as_of=as_of, known_at=known_at, overlay=overlay)
+        ids = {edit.edit_id for edit in turned}
+        kept = tuple(judged for judged in found.in_scope if judged.edit.edit_id in ids)
+        return replace(found, in_scope=kept) if kept else decision
 
     def rewrite(
         self,

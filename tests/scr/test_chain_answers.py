@@ -111,6 +111,24 @@ def test_what_no_edit_governs_reaches_the_model_byte_for_byte(editor: RetrievalE
     assert isinstance(editor.model, Reader) and editor.model.prompts == [question]
 
 
+def test_a_declared_relation_holds_from_its_other_end(editor: RetrievalEditor) -> None:
+    married = Edit(
+        edit_id="married",
+        subject="Bo Ek",
+        prompt="The spouse of Bo Ek is",
+        target_new="Cy Lund",
+        statement="Bo is Cy's.",
+    )
+    born = Edit(subject="Di Ray", prompt="Di Ray was born in", target_new="Rome", statement="Di Ray was born in Rome.")
+    editor.edit([married, born])
+    (answer,) = editor.answer(["Who is the spouse of Cy Lund?"])
+    assert answer.text == "The spouse of Cy Lund is Bo Ek." and answer.used[0].edit.edit_id == "married"
+    for question in ("Who is the mother of Cy Lund?", "Who is the spouse of Cy Lunden?", "Who was born in Rome?"):
+        assert editor.answer([question])[0].route == "base"
+    editor.deny("married", "Who is the spouse of Cy Lund?")
+    assert editor.answer(["Who is the spouse of Cy Lund?"])[0].route == "base"
+
+
 def test_hops_can_be_switched_off(editor: RetrievalEditor) -> None:
     editor.hops = 0
     assert editor.answer([QUESTION])[0].hops == ()
