@@ -302,6 +302,13 @@ class Retrieved:
         self.edited.store.close()
 
 
+class Asked(Retrieved):
+    """The product through ``EditedModel.ask``, also where the model has no chat template."""
+
+    def answer(self, prompts: Sequence[str]) -> list[Answer]:
+        return self.edited.ask(list(prompts), max_new_tokens=self.bench.max_new_tokens)
+
+
 class Copied(Retrieved):
     """``copy``: the stored answer where the scope decision fires, the frozen model elsewhere; scope without reasoning.
 
@@ -466,6 +473,38 @@ def _lightedit(bench: Bench, _governing: Governing) -> Compared:
     return LightEdit(bench, _edited(bench, "pair"))
 
 
+def _serac(bench: Bench, _governing: Governing, settings: str = "") -> Compared:
+    from eval.serac import Serac, SeracSettings
+    from scr.edited_model import EditedModel
+    from scr.scope.serac import SeracScope
+
+    chosen = SeracSettings.read(settings)
+    edited = EditedModel(
+        bench.model,
+        bench.tokenizer,
+        encoder=bench.encoder,
+        scope=SeracScope.from_pretrained(chosen.scope) if chosen.scope else "pair",
+        route="counterfactual",
+        counterfactual=chosen.counterfactual,
+    )
+    return Serac(bench, edited, soft=chosen.soft)
+
+
+def _scr_auto(bench: Bench, _governing: Governing) -> Compared:
+    from eval.serac import Serac
+    from scr.edited_model import EditedModel
+
+    return Serac(bench, EditedModel(bench.model, bench.tokenizer, encoder=bench.encoder, route="auto"))
+
+
+def _scr_candidates(bench: Bench, _governing: Governing) -> Compared:
+    from scr.edited_model import EditedModel
+    from scr.prior import Prior
+
+    prior = Prior(share=1.0, candidates=True)
+    return Asked(bench, EditedModel(bench.model, bench.tokenizer, encoder=bench.encoder, prior=prior))
+
+
 _PAPERS = {
     "memit": "arXiv:2210.07229",
     "rome": "arXiv:2202.05262",
@@ -496,10 +535,17 @@ ENTRIES: dict[str, Entry] = {
     "lightedit": Entry(
         "retrieval", "scr's facts, first token against the prior (LightEdit, arXiv:2604.19089)", _lightedit
     ),
+    "serac": Entry(
+        "retrieval", "scr's scope decision, a counterfactual model answers (SERAC, arXiv:2206.06520)", _serac
+    ),
+    "scr-auto": Entry("retrieval", "scr, and that model where the frozen one does not say the fact", _scr_auto),
+    "scr-candidates": Entry(
+        "retrieval", "scr, its answer chosen among the stored ones and the model's", _scr_candidates
+    ),
     "radius": Entry("retrieval", "a radius for each edit, in text (BalancEdit, arXiv:2505.01343)", _radius),
     **{name: Entry("parametric", _PAPERS.get(name, "")) for name in ("rect", "prune", *NAMES)},
 }
-_JUDGED = ("copy", "scr", "lightedit")
+_JUDGED = ("copy", "scr", "lightedit", "serac", "scr-auto", "scr-candidates")
 """Methods that ask the shipped pair classifier."""
 NOT_INCLUDED = {"mend": "needs a trained hypernetwork for each model", "pmet": "not implemented"}
 """Known methods that are left out, and why."""
@@ -542,8 +588,8 @@ def read_spec(text: str) -> Spec:
         raise ConfigError(f"no method {name!r}; there are {', '.join(ENTRIES)}")
     if not file:
         return Spec(name)
-    if ENTRIES[name].family != "parametric":
-        raise ConfigError(f"{name} takes no settings; only parametric methods do")
+    if ENTRIES[name].family != "parametric" and name != "serac":
+        raise ConfigError(f"{name} takes no settings; only parametric methods and serac do")
     from eval.editors.cli import read_settings
 
     found = read_settings(Path(file))
@@ -600,6 +646,8 @@ def make_editor(spec: Spec, bench: Bench, governing: Governing) -> Compared:
     Raises:
         ConfigError: settings that mean nothing to the method.
     """
+    if spec.name == "serac":
+        return _serac(bench, governing, spec.settings)
     if spec.entry.make is not None:
         return spec.entry.make(bench, governing)
     settings = json.loads(spec.settings) if spec.settings else {}
@@ -626,7 +674,7 @@ def settings_of(spec: Spec, model: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
     if spec.entry.family != "parametric":
-        return {}
+        return dict(json.loads(spec.settings)) if spec.settings else {}
     settings = json.loads(spec.settings) if spec.settings else {}
     return {**asdict(configured(spec.name, model, settings)[0]), "from": spec.origin or "published"}
 

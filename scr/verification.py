@@ -1,7 +1,7 @@
 """Does the frozen model say a fact that it is given? Asked once for an edit and a model, and remembered in the store.
 
 An edit's own prompt goes to the model alone, which shows whether the fact is known by now, and with the fact before it,
-which shows whether it is obeyed: as it stands, and behind a sentence that says nothing, for one right answer may be
+which shows whether it is obeyed: as it stands, and behind words that say nothing, for one right answer may be
 chance. The result is an event ``verify`` of the edit's, under the model's
 fingerprint, so that another model, or the same one after an upgrade, is asked anew. Free facts and verbatim edits have
 no answer to look for and are left out.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EVENT = "verify"
 BATCH = 64
 MAX_NEW_TOKENS = 32
-WORDINGS = ("{}", "Thank you, that was helpful. {}")
+WORDINGS = ("{}", "Now tell me: {}")
 """How a prompt is put; a fact is obeyed where every answer gives it."""
 
 

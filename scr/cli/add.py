@@ -10,7 +10,7 @@ import click
 
 from memory_store.errors import ConflictError, InvalidEditError
 from scr.cli.conflicts import on_conflict_option, open_judging_editor
-from scr.cli.opening import user
+from scr.cli.opening import open_model, user
 from scr.cli.options import Command, Session, pass_session
 from scr.cli.output import edit_data, fields, one_line, share, validity
 from scr.cli.text import checked, stdin_lines
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from memory_store.store import EditStore
     from scr.contradiction import OnConflict
     from scr.facts import Reading
+    from scr.verification import Verified
 
 _EXAMPLE = 'try: scr add "The capital of France is Lyon."'
 _WANTED = "one fact a line; try: printf 'The capital of France is Lyon.\\n' | scr add -"
@@ -39,6 +40,7 @@ _ONE_ONLY = ("question", "answer", "triple", "subject", "prompt", "target", "edi
         scr add "The Acme tower is 300 m high." --alias "the tower" --source "survey 2026" --tag buildings
         scr add "The prime minister of Ruritania is Ada Roe." --valid-from 2026-05-01
         scr add "The capital of Spain is Vigo." --dry-run
+        scr add --verify "The capital of Portugal is Braga."
         scr add "France's capital city is Marseille." --on-conflict supersede
         printf 'The capital of Italy is Turin.\\nThe capital of Peru is Cusco.\\n' | scr add -
     """,
@@ -60,10 +62,18 @@ _ONE_ONLY = ("question", "answer", "triple", "subject", "prompt", "target", "edi
 @click.option("--id", "edit_id", metavar="ID", help="Your own id for this version.")
 @on_conflict_option
 @click.option("--check/--no-check", default=True, help="Ask look-alike questions of a single fact first (default).")
+@click.option("--verify", is_flag=True, help="Ask the model whether it says the fact when it is given, and remember.")
 @click.option("--dry-run", is_flag=True, help="Show what would happen, store nothing.")
 @pass_session
 def add(
-    session: Session, /, sentence: str | None, dry_run: bool, check: bool, on_conflict: "OnConflict", **options: Any
+    session: Session,
+    /,
+    sentence: str | None,
+    dry_run: bool,
+    check: bool,
+    verify: bool,
+    on_conflict: "OnConflict",
+    **options: Any,
 ) -> None:
     """Add a fact, or with "-" one fact a line from standard input, all in one batch.
 
@@ -74,7 +84,12 @@ def add(
 
     A single fact is asked questions that look like its own and are not (another name, a "not", another number); what
     would keep it silent on them is stored with it and said. --no-check leaves that.
+
+    --verify loads the model (-m) and asks it the fact's own prompt with the fact in front. Where it does not say the
+    fact, "scr ask --route auto" lets the counterfactual model answer; "scr recheck" asks again after an upgrade.
     """
+    if verify and dry_run:
+        raise click.UsageError("--verify asks about facts that are stored, and --dry-run stores none; leave one out")
     readings = readings_of(sentence, options)
     settings = session.settings
     is_new = not os.path.lexists(settings.store)
@@ -84,16 +99,20 @@ def add(
     results = editor.edit(edits, actor=user(), dry_run=dry_run, on_conflict=on_conflict, check=check)
     if is_new and not dry_run:
         session.say(f"scr: new store {settings.store}")
+    verified = _verified(session, results) if verify else {}
     session.print(
         "scr.add/1",
         {
             "dry_run": dry_run,
             "namespace": settings.namespace,
+            **({"verified": [verified_data(one) for one in verified.values()]} if verify else {}),
             "results": [_data(*pair) for pair in zip(results, readings, strict=True)],
         },
         lambda: _text(results, readings, dry_run),
     )
     _remarks(session, results, readings, dry_run)
+    if verify and not session.json:
+        _say_verified(session, results, verified)
     if check and results[0].batch and not session.json:
         _checked(session, editor.store, results[0])
     refused = [result for result in results if result.status == "conflict"]
@@ -103,6 +122,41 @@ def add(
         raise ConflictError(refused[0].reason or f"{len(refused)} facts conflict; nothing was stored")
     if refused:
         click.get_current_context().exit(ConflictError.exit_code)
+
+
+def _verified(session: Session, results: list["PutResult"]) -> dict[str, "Verified"]:
+    """What the model made of the facts that hold now; nothing is loaded where none does."""
+    ids = [result.edit.edit_id for result in results if result.status != "conflict"]
+    if not ids:
+        return {}
+    model = open_model(session, near_misses=0)
+    return {one.edit.edit_id: one for one in model.verify(ids)}
+
+
+def _say_verified(session: Session, results: list["PutResult"], verified: dict[str, "Verified"]) -> None:
+    for result in results:
+        edit_id = result.edit.edit_id
+        one = verified.get(edit_id)
+        if one is None and result.status != "conflict":
+            session.say(f"scr: {edit_id} cannot be verified: it has no prompt and answer apart, or is verbatim")
+        elif one is not None and not one.obeyed:
+            session.warn(
+                f"{edit_id} is not obeyed: given the fact, the model says {quoted(one_line(one.shown, 80))}; "
+                "scr ask --route auto answers it from the counterfactual model"
+            )
+        elif one is not None:
+            known = ", and says it without the fact too" if one.known else ""
+            session.say(f"scr: {edit_id} is verified: given the fact, the model says it{known}")
+
+
+def verified_data(one: "Verified") -> dict[str, Any]:
+    return {
+        "edit_id": one.edit.edit_id,
+        "known": one.known,
+        "obeyed": one.obeyed,
+        "says_alone": one.alone,
+        "says_with_fact": one.shown,
+    }
 
 
 def _checked(session: Session, store: "EditStore", result: "PutResult") -> None:
@@ -220,5 +274,5 @@ def _remarks(session: Session, results: list["PutResult"], readings: list["Readi
         session.say("scr: dry run: nothing was stored")
 
 
-FACT_OPTIONS = [p for p in add.params if p.name not in ("dry_run", "check", "on_conflict")]
+FACT_OPTIONS = [p for p in add.params if p.name not in ("dry_run", "check", "verify", "on_conflict")]
 """The argument and options that describe a fact; ``scr preview`` takes them too."""

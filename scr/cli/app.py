@@ -43,6 +43,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "test": "scr.cli.corrections:test",
         "preview": "scr.cli.preview:preview",
         "calibrate": "scr.cli.calibrate:calibrate",
+        "recheck": "scr.cli.recheck:recheck",
     },
     "History": {
         "undo": "scr.cli.history:undo",
@@ -52,6 +53,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "log": "scr.cli.history:log",
     },
     "Store and system": {
+        "train": "scr.cli.train:train",
         "store": "scr.cli.store:store",
         "env": "scr.cli.system:env",
         "completion": "scr.cli.system:completion",
@@ -65,7 +67,7 @@ EXIT_CODES: Mapping[int, str] = {
     2: "usage: what was typed cannot be right",
     3: "not found: an unknown id, or a namespace or store that is not there",
     4: "conflict: a write needs your decision",
-    5: "a check failed (test, prove, log --verify, store doctor)",
+    5: "a check failed (test, recheck, prove, log --verify, store doctor)",
     6: "the store is locked, damaged, or of another encoder",
     7: "a model or encoder is not available",
     10: "ask --exit-code: no fact fired",

@@ -10,11 +10,13 @@ import click
 from scr.cli.opening import open_model
 from scr.cli.options import Command, Session, pass_session
 from scr.cli.output import cut, judged_data, one_line, paragraphs, share
+from scr.cli.text import checked
 from scr.cli.text import question as read_question
 
 if TYPE_CHECKING:
     from scr.edited_model import EditedModel
     from scr.protocols import Answer, Judged
+    from scr.routing import Policy
 
 NEAR_MISSES = 3
 NO_FACT_FIRED = 10
@@ -27,6 +29,7 @@ NO_FACT_FIRED = 10
         scr "What is the capital of France?"
         scr ask --why "What is the capital of France?"
         scr ask --no-edits "What is the capital of France?"
+        scr ask --route auto "What is the capital of France?"
         scr ask --as-of 2026-01-01 --json "What is the capital of France?"
         scr ask --known-at 2100-01-01 "What is the capital of France?"
         printf 'What is the capital of France?' | scr ask -
@@ -40,6 +43,15 @@ NO_FACT_FIRED = 10
 @click.option("--stream/--no-stream", default=None, help="Print words as they come (where a person watches).")
 @click.option("--exit-code", is_flag=True, help=f"End with {NO_FACT_FIRED} when no fact fired.")
 @click.option("--scope", type=click.Choice(["pair", "cosine", "llm"]), help="Who decides whether a fact governs.")
+@click.option(
+    "--route",
+    type=click.Choice(["context", "counterfactual", "auto"]),
+    default="context",
+    show_default=True,
+    help="Who answers where a fact governs: the model that reads it, a small model made for it, or the second where "
+    "the first does not say the fact it is given.",
+)
+@click.option("--counterfactual", metavar="FOLDER", help="The small model, as scr train wrote it, not the shipped one.")
 @click.option("--max-new-tokens", type=click.IntRange(1, 8192), default=64, show_default=True, metavar="N")
 @pass_session
 def ask(
@@ -52,13 +64,17 @@ def ask(
     stream: bool | None,
     exit_code: bool,
     scope: str | None,
+    route: "Policy",
+    counterfactual: str | None,
     max_new_tokens: int,
 ) -> None:
     """Answer QUESTION ("-": from standard input) with the facts that govern it, or by the model alone."""
     text = read_question(question)
     as_of, known_at = checked_times(as_of, known_at)
     started = time.perf_counter()
-    model = open_model(session, near_misses=NEAR_MISSES, scope=scope)
+    if counterfactual is not None:
+        checked(counterfactual, "--counterfactual", empty="--counterfactual is empty; name a folder, or leave it out")
+    model = open_model(session, near_misses=NEAR_MISSES, scope=scope, route=route, counterfactual=counterfactual)
     load_ms = (time.perf_counter() - started) * 1e3
     watched = sys.stdout.isatty() if stream is None else stream
     with seen_at(model, as_of, known_at) as views:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scr.config import Settings
     from scr.edited_model import EditedModel
     from scr.editor import RetrievalEditor
+    from scr.routing import Policy
 
 NO_FACTS = 'no facts yet; add one: scr add "The capital of France is Lyon."'
 
@@ -67,7 +68,14 @@ def readable(session: Session, settings: "Settings") -> "Settings":
     return replace(settings, store=Path(":memory:"))
 
 
-def open_model(session: Session, *, near_misses: int, scope: str | None = None) -> "EditedModel":
+def open_model(
+    session: Session,
+    *,
+    near_misses: int,
+    scope: str | None = None,
+    route: "Policy" = "context",
+    counterfactual: str | None = None,
+) -> "EditedModel":
     """The model with its memory, for a command that only reads it."""
     from scr.build import build_model
 
@@ -76,7 +84,7 @@ def open_model(session: Session, *, near_misses: int, scope: str | None = None) 
     if settings.model is None:
         session.say("scr: answering with the small built-in model; for another: -m MODEL, or set SCR_MODEL")
     with without_collecting():
-        model = build_model(settings, near_misses=near_misses)
+        model = build_model(settings, near_misses=near_misses, route=route, counterfactual=counterfactual)
     if not model.editor.store.edits(settings.namespace):
         session.say(f"scr: {nothing_in(settings.namespace, model.editor.store)}")
     return model

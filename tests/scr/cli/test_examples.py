@@ -60,6 +60,8 @@ def test_an_example_of_the_help_runs(
     (tmp_path / "prompts.txt").write_text("Who wrote Hamlet?\nName a fruit.\n")
     (tmp_path / "new-facts.jsonl").write_text('{"statement": "The capital of Italy is Turin."}\n')
     (tmp_path / "new-facts.csv").write_text("question,answer\nWho runs Acme?,Dana Cole\n")
+    lesson = '{"statement": "The capital of Peru is %s.", "target_new": "%s", "in_scope": ["Peru?", "%s?"]}\n'
+    (tmp_path / "edits.jsonl").write_text("".join(lesson % (c, c, c) for c in ("Cusco", "Ica", "Puno")))
     rewrite = '{"subject": "Acme", "prompt": "The seat of {} is", "target_new": {"str": "Porto"}}'
     (tmp_path / "counterfact.json").write_text(f'[{{"case_id": 1, "requested_rewrite": {rewrite}}}]')
     monkeypatch.setenv("SCR_STORE", "facts.scr")
