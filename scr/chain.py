@@ -17,7 +17,7 @@ from typing import Literal
 
 from memory_store.edit import Edit
 from memory_store.identity import fold, names_of
-from scr.phrases import Phrase, phrases, proper_names, rest_words, says_who
+from scr.phrases import Phrase, asked_of, phrases, proper_names, rest_words, says_who
 from scr.protocols import Decision, Hop, Judged
 from scr.relations import readings
 
@@ -32,7 +32,7 @@ _SURE = 0.6
 _NEARER = 0.02
 """How much nearer to the edit the phrase has to be than the whole question, as cosines."""
 _NEARER_CLAUSE = 0.07
-"""How much farther it may be where the phrase is a relative clause: that says by itself that two things are asked."""
+"""How much farther it may be where words say that two things are asked: a relative clause, one noun of another."""
 _LONGEST_THING = 8
 """Words of an answer of the model that can stand for a thing."""
 _STEM = 5
@@ -243,7 +243,8 @@ def _chosen(
         ((c, j) for c, j in options if j.probability >= best - _AS_GOOD), key=lambda o: o[0].phrase.end
     )
     whole_like, part_like = alike([(state.question, found.edit), (candidate.asked, found.edit)])
-    nearer = _NEARER if not candidate.phrase.clause else -_NEARER_CLAUSE
+    apart = candidate.phrase.clause or asked_of(candidate.reading, candidate.phrase)
+    nearer = -_NEARER_CLAUSE if apart else _NEARER
     return (candidate, found) if part_like - whole_like >= nearer else None
 
 

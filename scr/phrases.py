@@ -183,8 +183,8 @@ def asks_more(question: str, phrase: Phrase) -> bool:
     """
     if only_compares(question, phrase) or _cut_short(question, phrase):
         return False
-    head = _head(phrase.text)
-    return any(not _same_type(word, head) for word in rest_words(question, phrase))
+    heads = _heads(phrase.text)
+    return any(not _same_type(word, heads) for word in rest_words(question, phrase))
 
 
 def _cut_short(question: str, phrase: Phrase) -> bool:
@@ -261,21 +261,39 @@ def _sentence(question: str, phrase: Phrase) -> tuple[str, str]:
     return before, _SENTENCE_END.split(question[phrase.end :])[0]
 
 
-def _head(text: str) -> str:
-    """The noun that says what a phrase stands for: the first one, or behind a name's possessive the last."""
+def _heads(text: str) -> frozenset[str]:
+    """The words that say what a phrase stands for: those before its first "of" or clause, or behind a possessive."""
     words = _read(text).words
     if "'s" in words:
-        after = words[len(words) - words[::-1].index("'s") :]
-        before_of = [word for word in after[: after.index("of")]] if "of" in after else list(after)
-        return before_of[-1] if before_of else ""
-    content = [
-        word for word in words if word not in _DETERMINERS and word not in _GENERIC and word not in _PREPOSITIONS
-    ]
-    return content[0] if content else ""
+        words = words[len(words) - words[::-1].index("'s") :]
+    content: list[str] = []
+    for word in words:
+        if content and word in _PREPOSITIONS | _RELATIVE:
+            break
+        if word not in _DETERMINERS | _GENERIC | _PREPOSITIONS:
+            content.append(word)
+    return frozenset(content)
 
 
-def _same_type(word: str, head: str) -> bool:
-    return any(word in types and (head in types or head in roles) for types, roles in _TYPES)
+def _same_type(word: str, heads: frozenset[str]) -> bool:
+    return any(word in types and heads & (types | roles) for types, roles in _TYPES)
+
+
+def asked_of(question: str, phrase: Phrase) -> bool:
+    """Whether a noun is asked of a phrase: "the nationality of the head coach of Acme".
+
+    >>> question = "What is the nationality of the head coach of Acme?"
+    >>> asked_of(question, phrases(question, "Acme")[0])
+    True
+    """
+    before = _read(_sentence(question, phrase)[0]).words
+    idle = _NO_NOUNS | _GENERIC | _QUESTION_WORDS
+    return (
+        len(before) > 1
+        and before[-1] == "of"
+        and before[-2] not in idle
+        and not _same_type(before[-2], _heads(phrase.text))
+    )
 
 
 def _places(words: _Words, name: str) -> Iterator[tuple[int, int]]:
@@ -381,7 +399,11 @@ def _clause_ends(words: _Words, end: int, last: int) -> list[int]:
     found = [
         at
         for at in range(end + 1, last)
-        if (words.words[at] in _AUXILIARIES or words.words[at] in _PARTICIPLES)
+        if (
+            words.words[at] in _AUXILIARIES | _PARTICIPLES
+            or words.words[at].endswith("ed")
+            and words.words[at - 1] in _PREPOSITIONS
+        )
         and words.words[at - 1] not in _AUXILIARIES
     ]
     found = [at for at in found if not any(_broken(words, i) for i in range(end, at - 1))]
@@ -423,6 +445,7 @@ __all__ = [
     "MOST_PHRASES",
     "MOST_WORDS",
     "Phrase",
+    "asked_of",
     "asks_more",
     "every_phrase",
     "only_compares",

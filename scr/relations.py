@@ -1,7 +1,7 @@
 """What do words for relations imply? Declared rules: compounds ("father-in-law") and facts that hold backwards.
 
-A rule is a row of a table; to add one, add a row. A fact is turned round where the relation allows one answer that way,
-too: who Ada's spouse's spouse is, but not what a country's citizen is.
+A rule is a row of a table; to add one, add a row. A fact is turned round where few answers are right that way, too: who
+is married to Ada's spouse, or whose mother Ada's mother is, but not who was born where Ada was.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ REVERSES: tuple[Reverse, ...] = (
     Reverse("spouse", "The spouse of {o} is"),
     Reverse("married to", "{o} is married to"),
     Reverse("partner", "The partner of {o} is"),
+    Reverse("father|mother|parent", "The child of {o} is"),
     Reverse("siblings?", "The sibling of {o} is"),
     Reverse("sister", "The sister of {o} is"),
     Reverse("brother", "The brother of {o} is"),

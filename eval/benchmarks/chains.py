@@ -39,7 +39,7 @@ from scr.pocket.wordings import WORDINGS, wordings
 
 PARTS = {"even": (0,), "odd": (1,), "all": (0, 1)}
 RIPPLE, MQUAKE = "rippleedits_random_1137.jsonl", "mquake_cf_849.jsonl"
-MOST_ROWS = 120
+MOST_ROWS = 40
 """Rows asked for each number of hops."""
 
 Row = Mapping[str, Any]
@@ -151,6 +151,7 @@ def mquake(
         answers["right"] += right
         answers["right and used"] += right and bool(informed.in_scope or informed.hops)
         answers["hops right"] += right and [fold(hop.answer) for hop in informed.hops] == on_the_way
+        answers["first right"] += right and question == row["questions"][0]
         any_right[id(row)] = any_right.get(id(row), False) or right
     return {
         "questions": edits["asked"],
@@ -167,6 +168,7 @@ def mquake(
             "precision": answers["right and used"] / max(answers["used"], 1),
             "recall": answers["right"] / edits["asked"],
             "hop_accuracy": answers["hops right"] / edits["asked"],
+            "first_question": answers["first right"] / len(any_right),
             "any_of_its_questions": sum(any_right.values()) / len(any_right),
         },
     }

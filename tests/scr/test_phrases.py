@@ -36,6 +36,7 @@ NESTED = [
 SINGLE = [
     ("What is the capital of France?", "France"),
     ("In which city is the capital of France?", "France"),
+    ("Which language is considered the official language of Chad?", "Chad"),
     ("What is the name of the spouse of Ada?", "Ada"),
     ("Is the capital of France Lyon?", "France"),
     ("Is Joris Voorn the composer of Supersonic?", "Supersonic"),
