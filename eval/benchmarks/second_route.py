@@ -9,7 +9,9 @@ line or of the sentence, and compared whole after normalisation.
   sentence (``--set golden``: the rows that the model knows, which have few; ``--set full``: the rows that come with two
   each). Both also *given that the edit fired*, which leaves the scope decision out: that one's misses are the frozen
   model's answers on every route.
-- *locality*: the neighbour's prompt is answered as by the model alone, by the same tokens.
+- *locality*: the neighbour's prompt is answered as by the model alone, to the letter. With a thousand edits in one
+  memory some neighbours are edited subjects themselves, and an edit that fires there may be right; *elsewhere* leaves
+  out, and counts, those whose prompt names an edited subject.
 - *neighbours fired*: the share on which an edit fired, wrongly: all that can go wrong with locality.
 - *auto right*: the share of the edits on which the route that ``auto`` took answers at least as many of the questions
   that fired it (its own prompt and the paraphrases) as the other one.
@@ -131,6 +133,10 @@ def measure(
         "says_it_unedited": share(_says(text, edit) for text, (edit, _) in zip(alone, own, strict=True)),
         "routes": {},
     }
+    subjects = [f" {fold(edit.subject)} " for edit, _, _ in cases]
+    padded = [f" {fold(query)} " for query in neighbours]
+    elsewhere = [i for i, query in enumerate(padded) if not any(subject in query for subject in subjects)]
+    found["neighbours_elsewhere"] = len(elsewhere)
     routes: dict[str, dict[str, Any]] = {"context": {}}
     routes |= {name: {"prior": prior} for name, prior in PRIORS.items() if priors}
     routes |= {"counterfactual": {"route": "counterfactual"}, "auto": {"route": "auto"}}
@@ -149,6 +155,7 @@ def measure(
             "paraphrase": _share(again, reworded, fired=False),
             "paraphrase_fired": _share(again, reworded, fired=True),
             "locality": share(a.text == text for a, text in zip(after, before, strict=True)),
+            "locality_elsewhere": share(after[i].text == before[i] for i in elsewhere),
             "seconds": round(time.perf_counter() - started, 1),
         }
         print(f"{name}: {found['routes'][name]}", file=sys.stderr)
