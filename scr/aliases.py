@@ -1,8 +1,8 @@
 """Which other names may stand for a subject? Tables of names, held against each other and against what is stored.
 
-A name that several subjects claim is given to those it resembles; where it resembles none of them, or is another stored
-subject itself, nobody gets it, so that no name fires a stranger. Names are compared folded. What is given is part of
-the edits: a new version of each, in the log, taken back by ``undo``.
+A name that several subjects claim is given to those it resembles; where it resembles none of them all get it, and what
+is asked about decides. A name that is another stored subject's own is given to nobody. Names are compared folded. What
+is given is part of the edits: a new version of each, in the log, taken back by ``undo``.
 """
 
 from __future__ import annotations
@@ -98,13 +98,10 @@ def settled(table: Table, subjects: Sequence[str] = ()) -> tuple[dict[str, list[
             rivals = [other for other in claims[folded] if fold(other) != fold(subject)]
             if folded in stored:
                 refused.append(Refused(subject, name, f"facts are stored about {stored[folded]!r} itself"))
-            elif not rivals or resembles(name, subject):
-                given[subject].append(name)
-            elif any(resembles(name, other) for other in rivals):
-                owner = next(other for other in rivals if resembles(name, other))
-                refused.append(Refused(subject, name, f"{owner!r} has that name, too, and is more like it"))
+            elif not resembles(name, subject) and (like := [other for other in rivals if resembles(name, other)]):
+                refused.append(Refused(subject, name, f"{like[0]!r} has that name, too, and is more like it"))
             else:
-                refused.append(Refused(subject, name, f"{rivals[0]!r} has that name, too"))
+                given[subject].append(name)
     return {subject: names for subject, names in given.items() if names}, refused
 
 

@@ -61,6 +61,8 @@ def test_a_name_that_two_subjects_claim_goes_to_the_one_it_is_like() -> None:
     assert names == {"Tyson Fury": ["Tyson Luke Fury"], "Alexi Laiho": ["Wildchild"]}
     assert [r.subject for r in refused] == ["Alexi Laiho"]
     assert not resembles("Wildchild", "Alexi Laiho")
+    both = {"Tyson Fury": ["Wildchild"], "Alexi Laiho": ["Wildchild"]}
+    assert settled(both) == (both, [])
 
 
 def test_a_name_is_learnt_from_an_allowed_question(editor: RetrievalEditor) -> None:
