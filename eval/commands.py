@@ -36,6 +36,8 @@ FULL = f"{QUICK},scr-paper,ike,eren,lightedit,radius,rome,rect,prune,locft-bf"
         scr eval run --methods base,copy,scr,memit,alphaedit,grace --edits 1,10,100 --out comparison
         scr eval run --methods scr,memit,memit:tuned.json --dataset counterfact --data counterfact.json --out cf
         scr eval run -m ./model --methods base,scr --edits 1,10,100,1000 --orders 3 --out big
+        scr eval run --methods copy,scr,cosine --edits 100,1000 --ballast 10000 --out large
+        scr eval run --methods scr,cosine,scr-paper --edits 100 --withheld --out missing
         scr eval run --methods scr,memit --tuned eval/results/pocket_editors.json --quick --out tuned
     """,
 )
@@ -71,6 +73,8 @@ FULL = f"{QUICK},scr-paper,ike,eren,lightedit,radius,rome,rect,prune,locft-bf"
     help="Weight editors write an edit as it will be asked, or as raw text, as published, whatever is asked.",
 )
 @click.option("--max-new-tokens", type=click.IntRange(1), default=24, show_default=True, help="Longest answer.")
+@click.option("--ballast", type=click.IntRange(0), default=0, help="Edits about other things in the memory beforehand.")
+@click.option("--withheld", is_flag=True, help="Ask about edits that are missing from the memory: is it silent?")
 @click.option("--again", help="Methods of the run whose rows are set aside and asked anew, with commas between them.")
 @click.option("--quick", is_flag=True, help=f"A look, under a minute: {QUICK}; 1 and 10 edits.")
 @click.option("--full", is_flag=True, help="Also the methods that write one by one, to the last edit.")
@@ -94,6 +98,8 @@ def run(
     bare: bool,
     written: Wording,
     max_new_tokens: int,
+    ballast: int,
+    withheld: bool,
     again: str | None,
     quick: bool,
     full: bool,
@@ -130,6 +136,8 @@ def run(
         chat=False if bare else None,
         written=written,
         max_new_tokens=max_new_tokens,
+        ballast=ballast,
+        withheld=withheld,
     )
     cases = load_dataset(dataset, data)
     session.say(cases.described())

@@ -15,6 +15,7 @@ import os
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,18 +126,17 @@ def abilities(
     if include is not None:
         os.environ.setdefault("HF_DATASETS_OFFLINE", "1")  # rows of local tasks are local
     try:
-        from lm_eval import simple_evaluate
-        from lm_eval.tasks import TaskManager
+        harness, listed = import_module("lm_eval"), import_module("lm_eval.tasks")
     except ImportError as error:
         raise ConfigError(
             f"general abilities need lm-evaluation-harness ({error}); pip install 'scr-editor[eval]'"
         ) from error
-    manager = TaskManager(include_path=str(include) if include is not None else None)
+    manager = listed.TaskManager(include_path=str(include) if include is not None else None)
     unknown = [task for task in tasks if task not in manager.all_tasks]
     if unknown:
         raise ConfigError(f"no task {unknown[0]!r}; lm_eval ls tasks names those of the harness, --include adds yours")
     try:
-        found = simple_evaluate(
+        found = harness.simple_evaluate(
             model=harness_model(editor, bench),
             tasks=list(tasks),
             task_manager=manager,
@@ -166,9 +166,9 @@ def _read(found: Mapping[str, Any]) -> list[Ability]:
 
 def harness_model(editor: Compared, bench: Bench) -> Any:
     """The editor as an ``lm_eval.api.model.LM``."""
-    from lm_eval.api.model import LM
+    base: Any = import_module("lm_eval.api.model").LM
 
-    class Edited(LM):
+    class Edited(base):
         def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
             pairs = [tuple(request.args) for request in requests]
             return [(nats, greedy) for nats, _, greedy in scored(editor, pairs)]

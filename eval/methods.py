@@ -454,7 +454,8 @@ def _ike(bench: Bench, _governing: Governing) -> Compared:
 
     def fits(text: str) -> bool:
         used = len(bench.language_model.prompt_ids(bench.asked(text)))
-        return used + bench.max_new_tokens <= bench.language_model.window
+        # Room for an answer, and for a sentence whose likelihood is read.
+        return used + max(bench.max_new_tokens, 48) <= bench.language_model.window
 
     return Ike(bench, seed=bench.seed, fits=fits)
 

@@ -7,7 +7,7 @@ null space of rank r, at most r keys. Past that each edit takes from earlier one
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eval.editors.anatomy import dissect
 from eval.editors.build import configured, layers_of, method_of
@@ -32,7 +32,7 @@ def room(spec: Spec, bench: Bench) -> dict[str, dict[str, int]]:
         from eval.editors.solvers import null_space_basis
 
         for layer, moment in bench.moments(layers_of(config)).items():
-            matrix = getattr(moment, "matrix", moment)
+            matrix: Any = getattr(moment, "matrix", moment)
             found[str(layer)]["rank"] = int(null_space_basis(matrix, config.nullspace_threshold).shape[1])
     return found
 

@@ -19,11 +19,13 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from eval.atlas import truths
+from eval.ballast import ballast
 from eval.cases import RANKED, Dataset, EvalCase, Kind, Probe, spread, thinned
 from eval.methods import Bench, Compared, Spec, Wording, make_editor, rests_on, settings_of, spectra
 from eval.metrics import Scored, is_right, is_unchanged, natural_stop, perplexity
@@ -36,6 +38,7 @@ MANIFEST, METHODS_FOLDER, BASE_FILE = "run.json", "methods", "base.jsonl"
 Protocol = Literal["single", "sequential", "sequential-batch"]
 _CHUNK, _AT_RISK = 256, 30.0
 """Questions between two writings of answers, at first; more while they take fewer seconds than a kill may cost."""
+_BALLAST = 1000
 _TRUTHS = 30
 _TIMED = 12
 
@@ -71,6 +74,11 @@ class RunConfig:
     """How weight editors write an edit: in the form in which it will be asked, or as raw text."""
     max_new_tokens: int = 24
     """Longest answer."""
+    ballast: int = 0
+    """Edits about nothing that is asked (``eval.ballast``), in the memory before the first edit of a sequence."""
+    withheld: bool = False
+    """Edits that are asked about at a point are the ones that are not written: the right fact is missing, wrong ones
+    stand first."""
 
     def __post_init__(self) -> None:
         if not self.points or list(self.points) != sorted(set(self.points)) or self.points[0] < 1:
@@ -82,6 +90,10 @@ class RunConfig:
         for name in ("orders", "singles", "probed", "per_kind", "slow_edits", "max_new_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.ballast < 0:
+            raise ConfigError(f"ballast is a number of edits, 0 or more, got {self.ballast}")
+        if self.withheld and (len(self.points) > 1 or self.points == (1,)):
+            raise ConfigError(f"where edits are withheld there is one point above 1, got {list(self.points)}")
         if self.fixed < 0 or (self.batch is not None and self.batch < 1):
             raise ConfigError(f"fixed is {self.fixed} and batch {self.batch}; wanted 0 or more, and 1 or more")
 
@@ -168,7 +180,12 @@ class Plan:
 
     def _stop(self, order: int, point: int, cases: Sequence[EvalCase]) -> Stop:
         written = tuple(cases[:point])
-        asked = [written[i] for i in spread(len(written), self.config.probed)]
+        # Where those asked about are withheld, half of the edits stay, so that there is something to be wrong about.
+        most = min(self.config.probed, point // 2) if self.config.withheld else self.config.probed
+        asked = [written[i] for i in spread(len(written), most)]
+        if self.config.withheld:
+            gone = {case.edit.edit_id for case in asked}
+            written = tuple(case for case in written if case.edit.edit_id not in gone)
         fixed = [
             Question(order, point, f"fixed-{i:03d}", f"fixed-{i:03d}", 0, probe, "")
             for i, probe in enumerate(self.fixed)
@@ -184,11 +201,16 @@ class Plan:
                 case.edit.subject,
                 number,
                 probe,
-                case.edit.edit_id if probe.accepted and not outside(probe.kind) else "",
+                case.edit.edit_id if probe.accepted and not outside(probe.kind) and not self.config.withheld else "",
             )
             for case in cases
             for number, probe in enumerate(case.probes)
         )
+
+    @cached_property
+    def ballast(self) -> list[Edit]:
+        """What is in the memory before the first edit."""
+        return list(ballast(self.config.ballast, seed=self.config.seed))
 
     @property
     def stops(self) -> list[Stop]:
@@ -339,6 +361,9 @@ def run(
     unknown = [label for label in again if label not in labels]
     if unknown:
         raise ConfigError(f"{unknown[0]} is to be asked again but not among the methods: {', '.join(labels)}")
+    heavy = [spec.label for spec in specs if spec.entry.family == "parametric"]
+    if config.ballast and heavy:
+        raise ConfigError(f"ballast is for methods with a memory; leave out {', '.join(heavy)}")
     plan = Plan(dataset, config)
     pristine = bench.digest()
     _keep_manifest(out, dataset, specs, bench, config, pristine, command, model)
@@ -481,14 +506,17 @@ class _MethodRun:
         order, spent, written, made = stops[0].order, Spent(), 0, 0
         live: list[str] = []
         with self._editor() as editor:
+            for start in range(0, self.plan.config.ballast, _BALLAST):
+                end = min(start + _BALLAST, self.plan.config.ballast)
+                self._write(editor, self.plan.ballast[start:end], [])
             for stop in stops:
-                for start, end in batches(written, stop.point, self.plan.config):
+                for start, end in batches(written, len(stop.cases), self.plan.config):
                     some = stop.cases[start:end]
                     needed = {edit.edit_id: edit for case in some for edit in case.before if edit.edit_id not in live}
                     made += len(needed) + len(some)
                     spent = spent.plus(self._write(editor, list(needed.values()), live))
                     spent = spent.plus(self._write(editor, [case.edit for case in some], live))
-                written = stop.point
+                written = len(stop.cases)
                 if (order, stop.point) in self.passed:
                     continue
                 todo = [q for q in stop.questions if q.key not in self.have]
@@ -533,6 +561,7 @@ class _MethodRun:
 
     def _row(self, q: Question, answer: Any, scores: list[tuple[float, int, bool]]) -> dict[str, Any]:
         text, before = natural_stop(answer.text, sentence=self.sentence), self.base[q.probe.prompt]
+        missing = self.plan.config.withheld and not outside(q.probe.kind)
         row: dict[str, Any] = {
             "order": q.order,
             "point": q.point,
@@ -547,7 +576,7 @@ class _MethodRun:
             "base": before,
             "route": answer.route,
             "used": [judged.edit.edit_id for judged in answer.used],
-            "right": is_right(q.probe.kind, text, q.probe.accepted) if q.probe.accepted else None,
+            "right": is_right(q.probe.kind, text, q.probe.accepted) if q.probe.accepted and not missing else None,
             "unchanged": is_unchanged(text, before),
         }
         names = ("wanted", "rival")
@@ -655,6 +684,8 @@ def _keep_manifest(
     }
     if path.exists():
         kept = read_manifest(out)
+        # A run from before a setting was there ran as the setting's default says.
+        kept["config"] = {**json.loads(json.dumps(asdict(RunConfig()))), **kept["config"]}
         for part in ("config", "dataset", "model"):
             if kept[part] != about[part]:
                 raise ConfigError(

@@ -42,6 +42,11 @@ def _unchanged(row: Row) -> float | None:
     return float(row["unchanged"])
 
 
+def _silent(row: Row) -> float | None:
+    """Only of questions whose edit is missing."""
+    return None if row["governed_by"] is not None else float(row["unchanged"])
+
+
 def _wins(row: Row) -> float | None:
     if "wanted" not in row or "rival" not in row:
         return None
@@ -70,6 +75,13 @@ GENERATED: tuple[Metric, ...] = (
         ("same_subject",),
         _unchanged,
         "other facts of the edited subject: as the unedited model answers",
+    ),
+    Metric(
+        "silence",
+        "generated",
+        DIRECT,
+        _silent,
+        "the right edit is missing, others are there: as the unedited model answers",
     ),
     Metric("yes/no", "generated", ("yes_no",), _right, "the new fact is affirmed, the old one denied; chance is 0.5"),
     Metric("alias", "generated", ("alias",), _right, "the subject by another name, of which nobody was told"),

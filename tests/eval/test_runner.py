@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 from eval.atlas import load_atlas
+from eval.ballast import ballast
 from eval.cases import Dataset, EvalCase, Probe
 from eval.datasets import load_dataset
 from eval.forced import row_likelihood
@@ -427,15 +429,11 @@ def test_a_method_that_fails_is_told_of_and_the_others_go_on(bench: Bench, atlas
 
 def unwritable(case: EvalCase) -> EvalCase:
     """Its subject does not stand in its prompt, which no weight editor can write."""
-    from dataclasses import replace
-
     return replace(case, edit=replace(case.edit, subject="Nobody of that name"))
 
 
 def test_edits_that_a_case_needs_are_written_before_it_and_taken_back_with_it(bench: Bench, tmp_path: Path) -> None:
     """Each fact is edited twice; the second edit is the case's own. The memory keeps one of them, a list both."""
-    from dataclasses import replace
-
     cases = [
         replace(case, before=(replace(case.edit, edit_id=f"{case.edit.edit_id}-first", target_new="Nobody"),))
         for case in load_atlas(3).cases
@@ -453,13 +451,58 @@ def test_edits_that_a_case_needs_are_written_before_it_and_taken_back_with_it(be
 
 
 def test_the_oracle_is_told_of_every_edit_of_a_chain() -> None:
-    from dataclasses import replace
-
     asked = Probe(kind="multi_hop", prompt="Through both?", accepted=("z",))
     one = toy(0)
     chain = replace(one, probes=(*one.probes, asked), before=(toy(9).edit,))
     governing = Plan(Dataset(name="toy", cases=(chain,)), RunConfig(points=(1,))).governing
     assert governing == {"S0 is": ["t0"], "Through both?": ["t9", "t0"]}
+
+
+def test_ballast_is_of_other_things_and_a_memory_answers_with_it_as_without(
+    done: Path, bench: Bench, atlas: Dataset, tmp_path: Path
+) -> None:
+    heavy = list(ballast(300))
+    assert heavy[:20] == list(ballast(20)) and len({edit.subject for edit in heavy}) == 300
+    assert not {case.edit.subject for case in atlas.cases} & {edit.subject for edit in heavy}
+    config = replace(SMALL, points=(4,), ballast=60)
+    run(atlas, names("scr", "copy"), bench, config, tmp_path)
+    for label in ("scr", "copy"):
+        assert not [row for row in rows_of(tmp_path, label) if row.get("event") == "failed"]
+        before = {row["prompt"]: row["answer"] for row in rows_of(done, label, events=False) if row["point"] == 4}
+        assert {row["prompt"]: row["answer"] for row in rows_of(tmp_path, label, events=False)} == before
+    with pytest.raises(ConfigError, match="leave out memit"):
+        run(atlas, names("scr", "memit"), bench, config, tmp_path / "other")
+
+
+def test_withheld_edits_are_asked_about_and_not_written(bench: Bench, atlas: Dataset, tmp_path: Path) -> None:
+    config = replace(SMALL, points=(6,), probed=3, fixed=0, withheld=True)
+    (stop,) = Plan(atlas, config).stops
+    assert len(stop.cases) == 3
+    assert not {case.edit.edit_id for case in stop.cases} & {q.case for q in stop.questions}
+    run(atlas, names("scr", "ike"), bench, config, tmp_path)
+    result = read_result(tmp_path)
+    for label in ("scr", "ike"):
+        method = result.methods[label]
+        assert method.figure("reliability", 6) is None and method.figure("silence", 6) is not None
+        assert all(
+            row["governed_by"] is None and row["right"] is None for row in method.rows if row["kind"] == "prompt"
+        )
+    # IKE always shows the nearest fact; scr is silent where the right one is missing.
+    assert value(result.methods["scr"], "silence", 6) > value(result.methods["ike"], "silence", 6)
+    with pytest.raises(ConfigError, match="one point above 1"):
+        RunConfig(withheld=True)
+
+
+def test_a_run_from_before_a_setting_was_there_goes_on(
+    done: Path, bench: Bench, atlas: Dataset, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(done, out)
+    manifest = read_manifest(out)
+    del manifest["config"]["ballast"], manifest["config"]["withheld"]
+    (out / "run.json").write_text(json.dumps(manifest), encoding="utf-8")
+    run(atlas, names("base", "scr"), bench, SMALL, out)
+    assert read_manifest(out)["config"]["ballast"] == 0
 
 
 def test_slow_methods_are_left_out_where_nobody_asked_for_them(bench: Bench, atlas: Dataset, tmp_path: Path) -> None:
