@@ -309,7 +309,7 @@ def _goes_on(words: _Words, start: int, end: int) -> bool:
     """Whether a name is a part of the one that stands there: "Christian Science" in "Christian Science Monitor"."""
     if end < len(words):
         gap = words.text[words.ends[end - 1] : words.starts[end]]
-        at = end + 1 if words.words[end] in _PARTICLES | _DETERMINERS and end + 1 < len(words) else end
+        at = end + 1 if words.words[end] in _PARTICLES | _DETERMINERS | {"of"} and end + 1 < len(words) else end
         if set(gap) <= set(" -+&'’") and ("-" in gap or _large(words, at)):
             return True
     if start:

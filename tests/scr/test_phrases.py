@@ -42,6 +42,7 @@ SINGLE = [
     ("Is Joris Voorn the composer of Supersonic?", "Supersonic"),
     ("The child of Gal Gadot-Varsano is", "Gal Gadot"),
     ("The spouse of Victoria, Queen of Avalon is", "Victoria"),
+    ("Who answers for the creator of The Creation of Adam?", "The Creation"),
     ("The occupation of Elendil the Tall is", "Elendil"),
     ("The director of Birds of Prey (Harley Quinn) is", "Birds of Prey"),
     ("Who founded The Christian Science Monitor?", "Christian Science"),
