@@ -63,6 +63,11 @@ def told(result: Result) -> dict[str, Any]:
                 }
                 for m in sorted(result.methods.values(), key=lambda m: _FAMILIES.index(result.family(m.label)))
             ],
+            "unfinished": [
+                label
+                for label in manifest["methods"]
+                if label not in result.methods or not result.methods[label].finished
+            ],
             "claims": [{"kind": s.kind, "claim": s.claim, "verdict": s.verdict} for s in shapes(result)],
         },
     }

@@ -137,6 +137,8 @@ def headline() -> str:
     lines += [f"| {' | '.join(header)} |", "|---" * len(header) + "|", *(f"| {' | '.join(row)} |" for row in rows)]
     claims = [claim for claim in stored["result"]["claims"] if claim["kind"] != "finding"]
     lines += ["", *(f"- {claim['claim']}: {claim['verdict']}" for claim in claims)]
+    if stored["result"]["unfinished"]:
+        lines += ["", f"Not finished: {', '.join(stored['result']['unfinished'])}."]
     lines += ["", f"Again: `{stored['command']}`, then `scr eval report FOLDER` for the whole page."]
     return "\n".join(lines) + "\n"
 

@@ -560,6 +560,7 @@ def test_the_headline_is_kept_for_the_readme(tmp_path: Path, monkeypatch: pytest
         return [*found, passed(1), passed(1000, edit_cpu_s=0.125), *ENDS]
 
     methods = {"base": rows(False), "scr": rows(True), "memit": rows(False), "memit+tuned": rows(True)}
+    methods["ft-m"] = rows(True)[:-1]
     folder = written(tmp_path / "run", methods)
     with_settings(folder, {"memit": "published", "memit+tuned": "tuned"})
     kept = tmp_path / "kept"
@@ -578,6 +579,7 @@ def test_the_headline_is_kept_for_the_readme(tmp_path: Path, monkeypatch: pytest
     row = next(line for line in block.splitlines() if line.startswith("| memit+tuned |"))
     assert row.split(" | ")[1] == "1,000" and row.split(" | ")[2].startswith("1.00 [") and row.endswith("| 0.125 |")
     assert "scr at 1,000 edits: reliability at least 0.95, generated: shown" in block
+    assert "Not finished: ft-m." in block
     monkeypatch.setattr("eval.readme.RESULTS", tmp_path)
     assert readme.headline() == ""
 
