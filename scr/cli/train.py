@@ -104,7 +104,7 @@ def scope(session: Session, /, data: str, base: str | None, out: str, kind: Any,
 
     Half of the queries outside an edit's scope are hard: those of the file, and others' that our encoder finds near.
     """
-    from scr.encoder import load_encoder, minilm_folder
+    from scr.encoder import load_encoder
     from scr.scope.serac import ScopeConfig
     from scr.serac.loop import TrainConfig
     from scr.serac.train_scope import train as run
@@ -116,9 +116,7 @@ def scope(session: Session, /, data: str, base: str | None, out: str, kind: Any,
     chosen = ScopeConfig(kind=kind, pooling=pooling or ("cls" if base else "mean"))
     encoder = load_encoder(session.settings.encoder, offline=offline)
     with _progress(session) as progress:
-        report = run(
-            data, base or minilm_folder(offline), out, config, chosen, encoder, offline=offline, progress=progress
-        )
+        report = run(data, base, out, config, chosen, encoder, offline=offline, progress=progress)
     _told(session, report, out, f"EditedModel(…, scope=SeracScope.from_pretrained({out!r}))")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from memory_store.errors import ConfigError
+from scr.encoder import DEFAULT_ENCODER, minilm_folder
 from scr.protocols import Encoder
 from scr.scope.serac import THRESHOLD, ScopeConfig, SeracScope
 from scr.serac.examples import Example, read_examples, split
@@ -33,7 +34,7 @@ Drawn = tuple[str, str, str]
 
 def train(
     data: str | os.PathLike[str],
-    base: str | os.PathLike[str],
+    base: str | os.PathLike[str] | None,
     out: str | os.PathLike[str],
     config: TrainConfig,
     scope: ScopeConfig,
@@ -43,7 +44,7 @@ def train(
     progress: Progress | None = None,
     stop_after: int | None = None,
 ) -> dict[str, Any]:
-    """Fine-tune the encoder ``base`` on the JSONL ``data`` and write a folder for ``SeracScope.from_pretrained``.
+    """Fine-tune the encoder ``base`` (None: our own) on the JSONL ``data``; write what ``from_pretrained`` loads.
 
     A run that was stopped goes on from its checkpoint in OUT.
 
@@ -64,7 +65,8 @@ def train(
     learnt, held = split([e for e in read_examples(data) if e.in_scope], config.held_out, config.seed)
     if len(learnt) < 2:
         raise ConfigError(f"{data} holds {len(learnt)} edits with a query in scope, wanted at least 2; add some")
-    classifier = SeracScope.from_base(base, scope, offline=offline)
+    name = DEFAULT_ENCODER if base is None else os.fspath(base)
+    classifier = SeracScope.from_base(minilm_folder(offline) if base is None else base, scope, offline=offline)
     hard = mined(learnt, encoder, config.seed)
 
     def loss_at(items: list[int], step: int) -> Any:
@@ -73,7 +75,7 @@ def train(
 
     identity = {
         "data": fingerprint_of(Path(data)),
-        "base": os.fspath(base),
+        "base": name,
         "encoder": encoder.fingerprint,
         **asdict(scope),
         **asdict(config),
@@ -91,7 +93,7 @@ def train(
     )
     report: dict[str, Any] = {
         "kind": f"scope, {scope.kind}",
-        "base": os.fspath(base),
+        "base": name,
         "parameters": sum(p.numel() for p in classifier.model.parameters()),
         "edits": len(learnt),
         **result,
