@@ -58,6 +58,9 @@ eval_group.add_command(ls)
 )
 @click.option("--tune", is_flag=True, help="Choose the threshold on FILE itself, each fold's on the other folds.")
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Folds for --tune.")
+@click.option(
+    "--false-fire", type=float, metavar="SHARE", help="Also what a threshold does that was set to this budget."
+)
 @pass_session
 def scope(
     session: Session,
@@ -68,6 +71,7 @@ def scope(
     weights: WeightsChoice,
     tune: bool,
     folds: int,
+    false_fire: float | None,
 ) -> None:
     """Put all edits of a file into one memory and ask its queries.
 
@@ -85,7 +89,9 @@ def scope(
         from scr.language_model import HFLanguageModel, load_model
 
         model = HFLanguageModel(*load_model(settings.model, offline=settings.offline, device=settings.device))
-    report = evaluate(cases, encoder, decider=decider, model=model, weights=weights, tune=tune, folds=folds)
+    report = evaluate(
+        cases, encoder, decider=decider, model=model, weights=weights, tune=tune, folds=folds, false_fire=false_fire
+    )
     if session.json:
         print_json(report.as_json())
     else:
@@ -114,6 +120,15 @@ def as_text(report: ScopeReport) -> str:
         f"decide     p50 {report.decide_ms['p50']:.1f} ms, p95 {report.decide_ms['p95']:.1f} ms, all after encoding",
         f"           asked one by one: {report.timed}; decided otherwise than in a batch: {report.singles_that_differ}",
     ]
+    found = report.extra.get("calibration")
+    if found:
+        lines.append(f"calibrated adaptive error {found['adaptive_error']:.4f}, Brier score {found['brier']:.4f}")
+    budget = report.extra.get("budget")
+    if budget:
+        lines.append(f"at a budget of {budget['budget']:g} false fires, thresholds chosen on other folds:")
+        for kind, of in budget["fires"].items():
+            lines.append(f"  {kind:<14}{of['share']:>8.4f} fire, 95 % interval {of['low']:.4f} to {of['high']:.4f}")
+        lines += [f"  {kind:<14}{of['share']:>8.4f} right" for kind, of in budget["hits"].items()]
     if report.failed:
         lines.append(f"failed     {report.failed} decisions could not be made; they count as out of scope")
     lines += ["", f"{'source':<18}{'kind':<16}{'share':>8}"]

@@ -24,6 +24,7 @@ from memory_store.edit import Edit
 from memory_store.errors import ConfigError
 from memory_store.identity import identity_of
 from memory_store.store import EditStore
+from scr.calibration import interval, reliability
 from scr.protocols import Candidate, Decision, Encoder, Keys, LanguageModel, ScopeClassifier
 from scr.scope import load_scope
 from scr.scope.pair import PairClassifier
@@ -177,6 +178,7 @@ def evaluate(
     weights: WeightsChoice = "cross-fitted",
     tune: bool = False,
     folds: int = 5,
+    false_fire: float | None = None,
     weights_file: Path = SHIPPED,
     timed: int = 400,
 ) -> ScopeReport:
@@ -187,6 +189,8 @@ def evaluate(
             subject; ``shipped`` judges all by the final trees.
         tune: choose the threshold on the file itself, each fold's on the other folds.
         folds: how many, for ``tune``.
+        false_fire: also report what a threshold does that was chosen, on other folds, to let at most this share of
+            the queries of each kind out of scope fire.
         timed: how many queries are also decided one by one, for the timings.
     """
     meter = _Metered(encoder)
@@ -198,6 +202,9 @@ def evaluate(
         panel = _Panel(meter, decider, model, weights, weights_file, texts)
         decisions = panel.decide(texts, found)
         threshold, note = panel.threshold, "shipped"
+        extra = panel.extra | {"calibration": calibration(cases.queries, decisions)}
+        if false_fire is not None:
+            extra["budget"] = budgeted(cases.queries, decisions, panel.folds(folds), false_fire)
         if tune:
             decisions, threshold = _tuned(cases.queries, decisions, folds)
             note = f"tuned on this file, each of {folds} folds on the others"
@@ -220,8 +227,71 @@ def evaluate(
         failed=sum(bool(d.failed) for d in decisions),
         singles_that_differ=differ,
         timed=min(timed, len(texts)),
-        extra=panel.extra,
+        extra=extra,
     )
+
+
+def calibration(queries: Sequence[ScopeQuery], decisions: Sequence[Decision]) -> dict[str, float]:
+    """``scr.calibration.reliability`` over the kinds that count; empty without one."""
+    counted = [(q, d) for q, d in zip(queries, decisions, strict=True) if q.kind in (*IN_KINDS, *OUT_KINDS)]
+    if not counted:
+        return {}
+    top = [_most_probable(d) for _, d in counted]
+    right = np.array([edit_id in q.edit_ids for (q, _), (edit_id, _) in zip(counted, top, strict=True)])
+    found = reliability(np.array([probability for _, probability in top]), right, [q.kind for q, _ in counted])
+    return {name: round(value, 6) for name, value in found.items()}
+
+
+def budgeted(
+    queries: Sequence[ScopeQuery], decisions: Sequence[Decision], fold: Sequence[int], budget: float
+) -> dict[str, Any]:
+    """What thresholds do that were chosen to let at most a share of each kind out of scope fire.
+
+    A fold's threshold is the lowest at which every kind out of scope stays within the budget on the other folds.
+
+    Returns:
+        ``thresholds`` by fold, by kind out of scope the share that fires with its 95 % interval (``fires``), by kind in
+        scope the share decided rightly (``hits``).
+
+    Raises:
+        ConfigError: the budget is no share between 0 and 1.
+    """
+    if not 0 < budget < 1:
+        raise ConfigError(f"the share of false fires is {budget:g}, wanted one between 0 and 1, such as 0.01")
+    top = [_most_probable(d) for d in decisions]
+    out = np.array([q.kind if not q.edit_ids else "" for q in queries])
+    p = np.array([probability for _, probability in top])
+    folds = np.array(fold)
+    limits = {}
+    for k in sorted(set(fold)):
+        limit = 0.0
+        for kind in OUT_KINDS:
+            others = np.sort(p[(folds != k) & (out == kind)])[::-1]
+            if len(others):
+                limit = max(limit, float(others[min(int(budget * len(others)), len(others) - 1)]) + 1e-9)
+        limits[int(k)] = limit
+    fires = p >= np.array([limits[int(k)] for k in folds])
+    shares: dict[str, dict[str, Any]] = {"fires": {}, "hits": {}}
+    for kind in OUT_KINDS:
+        mine = fires[out == kind]
+        if len(mine):
+            low, high = interval(int(mine.sum()), len(mine))
+            shares["fires"][kind] = {"share": float(mine.mean()), "low": low, "high": high, "n": len(mine)}
+    for kind in IN_KINDS:
+        right = [
+            bool(f) and edit_id in q.edit_ids
+            for q, f, (edit_id, _) in zip(queries, fires, top, strict=True)
+            if q.kind == kind and q.edit_ids
+        ]
+        if right:
+            shares["hits"][kind] = {"share": float(np.mean(right)), "n": len(right)}
+    return {"budget": budget, "thresholds": [limits[k] for k in sorted(limits)], **shares}
+
+
+def _most_probable(decision: Decision) -> tuple[str, float]:
+    """The edit that is most probably in scope, and its probability; ("", 0) without candidates."""
+    judged = (*decision.in_scope, *decision.near_misses)
+    return (judged[0].edit.edit_id, judged[0].probability) if judged else ("", 0.0)
 
 
 class _Panel:
@@ -238,6 +308,7 @@ class _Panel:
     ) -> None:
         self.extra: dict[str, Any] = {}
         self.sha256 = ""
+        self._texts = texts
         self._fold = np.full(len(texts), -1)
         self._fold_of: dict[str, int] = {}
         if decider != "pair":
@@ -269,6 +340,13 @@ class _Panel:
             self._deciders |= {k: PairClassifier(encoder, learnt, judge=f"fold{k}") for k in folds}
             self.extra["fold_thresholds"] = [learnt.judges[f"fold{k}"].threshold for k in folds]
         self._fold_of = dict(zip(texts, self._fold.tolist(), strict=True))
+
+    def folds(self, count: int) -> list[int]:
+        """The fold each text was left out of; of others, one of ``count`` drawn from the text itself."""
+        return [
+            int(f) if f >= 0 else _stable(text) % count
+            for text, f in zip(self._texts, self._fold.tolist(), strict=True)
+        ]
 
     def decide(self, texts: Sequence[str], found: Sequence[Sequence[Candidate]]) -> list[Decision]:
         decisions: list[Decision] = [Decision()] * len(texts)
@@ -454,6 +532,8 @@ __all__ = [
     "ScopeCases",
     "ScopeQuery",
     "ScopeReport",
+    "budgeted",
+    "calibration",
     "evaluate",
     "read_cases",
 ]

@@ -6,8 +6,12 @@ and the budget alone, so choosing on the same questions does not spoil the bound
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from memory_store.errors import ConfigError
 from scr.editor import RetrievalEditor
@@ -120,6 +124,31 @@ def of_traffic(scores: Sequence[tuple[Row, float, bool]], in_scope_share: float)
         raise ConfigError(f"the share in scope is {in_scope_share:g}, wanted one from 0 to below 1")
     ranked = sorted(scores, key=lambda score: -score[1])
     return ranked[math.floor(in_scope_share * len(ranked)) :]
+
+
+def reliability(
+    probability: NDArray[np.float64], right: NDArray[np.bool_], kinds: Sequence[str], bins: int = 15
+) -> dict[str, float]:
+    """How far probabilities are from the shares that come true, every kind of question weighing the same.
+
+    Args:
+        probability: of each question's most probable fact, shape (questions,), as are the others.
+        right: whether that fact governs the question.
+
+    Returns:
+        ``adaptive_error``, over bins of nearly equal weight the sum of the weight times |mean probability - share
+        right|, and ``brier``, the mean squared difference.
+    """
+    sizes = Counter(kinds)
+    weight = np.array([1 / (len(sizes) * sizes[kind]) for kind in kinds])
+    brier = float(np.sum(weight * (probability - right) ** 2))
+    # Questions of one probability are one: their order says nothing.
+    values, of_value = np.unique(probability, return_inverse=True)
+    mass = np.bincount(of_value, weight)
+    share = np.bincount(of_value, weight * right) / mass
+    of_bin = np.minimum(((np.cumsum(mass) - mass / 2) * bins).astype(int), bins - 1)
+    error = sum(abs(float(np.sum((mass * (values - share))[of_bin == b]))) for b in range(bins))
+    return {"adaptive_error": error, "brier": brier}
 
 
 def upper_bound(successes: int, trials: int, alpha: float) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -62,6 +62,46 @@ _PERSON_WORDS = frozenset(
     "head mayor governor chairman actor creator developer publisher editor winner captain performer".split()
 )
 _TIME_WORDS = frozenset("year date day month century time age".split())
+_THEN = frozenset(
+    "ago previous previously former formerly originally original initially before until till prior earlier past once "
+    "then during century centuries decade decades nineties eighties seventies sixties historically ancient medieval "
+    "first last next future soon ever".split()
+)
+"""Words that move a question to another time than the present."""
+_NOW = frozenset("now today nowadays currently current presently present these moment still latest".split())
+_PAST = frozenset("was were did had used wasn weren didn hadn".split())
+_PRESENT = frozenset("is are does do has have isn aren doesn don hasn haven".split())
+_SUPPOSING = frozenset(
+    "if suppose supposing imagine imagining assume assuming pretend hypothetically would might wouldn could should "
+    "unless whether".split()
+)
+_CHANGING = frozenset(
+    stem(word)
+    for word in (
+        "change move replace dismiss fire double halve close cancel rename sell buy lose burn raise lower reduce "
+        "increase abolish remove add drop resign retire leave quit die merge split become switch extend shorten expire "
+        "vanish disappear stop collapse end delete destroy rebuild shut abandon ban vote decide choose pick follow "
+        "happen"
+    ).split()
+)
+_ROMAN = frozenset(
+    ten + one
+    for ten in ("", "x", "xx", "xxx", "xl", "l", "lx", "lxx", "lxxx", "xc")
+    for one in ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix")
+    if ten + one not in ("", "i")
+)
+_REFERRING = {word: "" for word in "it he she they him them her there".split()} | dict.fromkeys(
+    "its his their".split(), "'s"
+)
+"""Pronouns that may stand for a subject of an earlier sentence, and what belongs behind its name then."""
+_REQUESTS = frozenset(
+    "tell name give say list show find explain remind state complete answer write describe please".split()
+)
+_REQUESTING = re.compile(
+    r"\b(?:(?:want|need|like|love) to (?:know|learn|hear|find out)|wonder|wondering|looking for"
+    r"|need (?:the|a|an|your|our)|tell me|let me know|do you know|any idea)\b"
+)
+"""How a sentence asks without a question mark: by its first verb, or by a phrase within."""
 _PLACE_WORDS = frozenset("city country place location continent town nation state region area".split())
 
 
@@ -178,14 +218,20 @@ class Match:
 _NOWHERE = Match()
 
 
-def find_subject(query: Words, subject: tuple[str, ...], weigh: WordWeights) -> Match:
-    """Find the name of ``subject`` in ``query``: exactly, or the window whose words cover it best."""
+def find_subject(
+    query: Words, subject: tuple[str, ...], weigh: WordWeights, stated: Collection[str] = frozenset()
+) -> Match:
+    """Find the name of ``subject`` in ``query``: exactly, or the window whose words cover it best.
+
+    Args:
+        stated: words that the edit itself puts beside its subject; they make no other name of it.
+    """
     if not subject or not query.words:
         return _NOWHERE
     n = len(subject)
     for start in range(len(query.words) - n, -1, -1):  # the last one: a lead-in comes before the question
         if query.words[start] == subject[0] and query.words[start : start + n] == subject:
-            left, right = _touching_capitals(query, start, start + n)
+            left, right = _touching_capitals(query, start, start + n, stated)
             extra = left + right
             own = weigh.total(subject)
             beside = (*query.words[start - left : start], *query.words[start + n : start + n + right])
@@ -213,7 +259,7 @@ def find_subject(query: Words, subject: tuple[str, ...], weigh: WordWeights) -> 
     start, end = best
     found_words = list(dict.fromkeys(p for p in partner[start:end] if p >= 0))
     content = [i for i, word in enumerate(subject) if weigh(word) > 0.5] or list(range(n))
-    left, right = _touching_capitals(query, start, end)
+    left, right = _touching_capitals(query, start, end, stated)
     inside = sum(1 for i in range(start, end) if partner[i] < 0 and query.words[i] not in _FUNCTION_WORDS)
     weight_found = sum(weigh(subject[p]) for p in found_words)
     whole = weight_found + sum(
@@ -301,8 +347,9 @@ def _nearly(a: str, b: str) -> bool:
     return any(long[:i] + long[i + 1 :] == short for i in range(len(long)))
 
 
-def _touching_capitals(query: Words, start: int, end: int) -> tuple[int, int]:
-    """How many capitalised words touch [start, end) on the left and on the right, in the same sentence."""
+def _touching_capitals(query: Words, start: int, end: int, stated: Collection[str] = frozenset()) -> tuple[int, int]:
+    """How many capitalised words touch [start, end) on the left and on the right, in the same sentence, that the edit
+    does not state."""
     left = right = 0
     while (
         start - left - 1 >= 0
@@ -311,6 +358,7 @@ def _touching_capitals(query: Words, start: int, end: int) -> tuple[int, int]:
         and query.starts[start - left] - query.ends[start - left - 1] <= 2
         and not _parts(query, start - left - 1)
         and query.words[start - left - 1] not in _FUNCTION_WORDS
+        and query.words[start - left - 1] not in stated
     ):
         left += 1
     while (
@@ -320,6 +368,7 @@ def _touching_capitals(query: Words, start: int, end: int) -> tuple[int, int]:
         and query.starts[end + right] - query.ends[end + right - 1] <= 2
         and not _parts(query, end + right - 1)
         and query.words[end + right] not in _FUNCTION_WORDS
+        and query.words[end + right] not in stated
     ):
         right += 1
     return left, right
@@ -380,8 +429,8 @@ def _exactly(words: tuple[str, ...], name: tuple[str, ...]) -> int:
     return -1
 
 
-def without(words: Words, start: int, end: int, low: int = 0, high: int | None = None) -> str:
-    """Return the text of words [low, high) with words [start, end) replaced by the placeholder.
+def without(words: Words, start: int, end: int, low: int = 0, high: int | None = None, name: str = PLACEHOLDER) -> str:
+    """Return the text of words [low, high) with words [start, end) replaced by the placeholder, or by ``name``.
 
     >>> without(read("Who founded Acme Corp?"), 2, 4)
     'Who founded X?'
@@ -389,7 +438,7 @@ def without(words: Words, start: int, end: int, low: int = 0, high: int | None =
     text = words.text
     begin = words.starts[low] if low > 0 else 0
     finish = len(text) if high is None or high >= len(words.words) else words.starts[high]
-    return f"{text[begin : words.starts[start]]}{PLACEHOLDER}{text[words.ends[end - 1] : finish]}".strip()
+    return f"{text[begin : words.starts[start]]}{name}{text[words.ends[end - 1] : finish]}".strip()
 
 
 def parts(text: str) -> list[str]:
@@ -488,6 +537,7 @@ NAMES: tuple[str, ...] = (
     "cos_relation",
     "cos_relation_crop",
     "cos_relation_best",
+    "near_relation",
     "relation_overlap",
     "relation_missing",
     "relation_missing_max",
@@ -514,6 +564,10 @@ NAMES: tuple[str, ...] = (
     "subject_loose",
     "subject_extra_capitals",
     "subject_trigrams",
+    "name_asked_only",
+    "name_stated_only",
+    "name_numbers_differ",
+    "name_alike",
     "cos_subject",
     "subject_words",
     "subject_weight",
@@ -522,6 +576,12 @@ NAMES: tuple[str, ...] = (
     "foreign_numbers",
     "numbers_missing",
     "negation_differs",
+    "other_time",
+    "present_time",
+    "past_for_present",
+    "supposing",
+    "changing",
+    "by_reference",
     "target_in_query",
     "yes_no",
     "asks_same",
@@ -533,13 +593,15 @@ NAMES: tuple[str, ...] = (
     "rival_cos_statement",
     "rival_cos_prompt",
     "rival_cos_relation",
+    "rival_near_relation",
     "rival_coverage",
     "rival_blend",
     "rival_trigrams",
     "same_subject_rivals",
+    "name_shared",
 )
 COLUMN = {name: i for i, name in enumerate(NAMES)}
-DENSE = tuple(n for n in NAMES if "cos_" in n) + ("rival_blend",)
+DENSE = tuple(n for n in NAMES if "cos_" in n or "near_relation" in n) + ("rival_blend",)
 """Columns that need the encoder the weights were trained with."""
 
 
@@ -552,15 +614,22 @@ class Pair:
     match: Match
     start: int
     end: int
-    """Words [start, end) are the name that stands there: the match and the capitalised words that touch it."""
+    """Words [start, end) are the name that stands there: the match and the capitalised words that touch it; or the
+    word that refers to it."""
     low: int
     high: int
-    """Words [low, high) are the clause that holds the subject."""
+    """Words [low, high) are the clause that holds the subject, or that asks about it in a later sentence."""
     clause: str
     relation: str
     """The clause with the subject taken out."""
     crop: str
     """The same, cut to as many words before the subject as the prompt has."""
+    by_reference: bool = False
+    """Another sentence than the subject's asks; in ``clause`` the subject's name stands for the pronoun."""
+    name: tuple[str, ...] = ()
+    """The words of the name that stands there, whether or not a later sentence asks."""
+    likened: tuple[str, ...] = ()
+    """The words of the subject or alias that it is likened to."""
     name_asked: str = ""
     """What stands in the subject's place, where it is not the subject word for word."""
     name_stated: str = ""
@@ -573,7 +642,7 @@ def pair_up(query_text: str, edit: Edit, weigh: WordWeights) -> Pair:
     match = _NOWHERE
     likened: tuple[str, ...] = ()
     for name in ready.subjects:
-        found = find_subject(query, name, weigh)
+        found = find_subject(query, name, weigh, ready.prompt.words)
         if (found.exact, found.coverage * found.precision) > (match.exact, match.coverage * match.precision):
             match, likened = found, name
     low, high = _clause(query, match)
@@ -582,18 +651,36 @@ def pair_up(query_text: str, edit: Edit, weigh: WordWeights) -> Pair:
         return Pair(query, ready, match, 0, 0, low, high, clause, clause, clause)
     start, end = match.start, match.end
     if match.exact and match.extra_capitals:
-        left, right = _touching_capitals(query, start, end)
+        left, right = _touching_capitals(query, start, end, ready.prompt.words)
         start, end = start - left, end + right
+    there = query.words[start:end]
     asked = stated = ""
     if not match.exact or match.extra_capitals:
         asked = query.text[query.starts[start] : query.ends[end - 1]]
         stated = " ".join(likened).title()
+    later = None if _asks(query, low, high) else _asked_later(query, high)
+    if later is not None:
+        low, high, at = later
+        name = query.text[query.starts[start] : query.ends[end - 1]]
+        if at < 0:
+            clause = _between(query, low, high)
+            relation, clause = f"{PLACEHOLDER}: {clause}", f"{name}: {clause}"
+            at_end = at = low
+        else:
+            at_end, behind = at + 1, _behind(query, at, high)
+            relation = without(query, at, at_end, low, high, PLACEHOLDER + behind)
+            clause = without(query, at, at_end, low, high, name + behind)
+        return Pair(
+            query, ready, match, at, at_end, low, high, clause, relation, relation, True, there, likened, asked, stated
+        )
     relation = without(query, start, end, low, high)
     crop_from = low
     if ready.before_subject >= 0 and start - low > ready.before_subject + 4:
         crop_from = start - ready.before_subject
     crop = relation if crop_from == low else without(query, start, end, crop_from, high)
-    return Pair(query, ready, match, start, end, low, high, clause, relation, crop, asked, stated)
+    return Pair(
+        query, ready, match, start, end, low, high, clause, relation, crop, False, there, likened, asked, stated
+    )
 
 
 def _clause(query: Words, match: Match) -> tuple[int, int]:
@@ -622,6 +709,64 @@ def _clause(query: Words, match: Match) -> tuple[int, int]:
     return low, high
 
 
+def _asked_later(query: Words, high: int) -> tuple[int, int, int] | None:
+    """Where a text that names the subject in a sentence that asks nothing goes on to ask, behind word ``high``.
+
+    Returns:
+        (low, high) of the asking sentence and the number of the word in it that refers back, or -1; None where no later
+        sentence asks. One that asks without a question mark counts if a word in it refers back.
+    """
+    low = high
+    while low < len(query.words):
+        end = low
+        while end < len(query.words) and query.sentence[end] == query.sentence[low]:
+            end += 1
+        at = next((i for i in range(low, end) if _refers(query, i, low)), -1)
+        if _ends_in_question(query, end) or at >= 0 and _asks(query, low, end):
+            return low, end, at
+        low = end
+    return None
+
+
+def _asks(query: Words, low: int, high: int) -> bool:
+    """Whether words [low, high) ask for something: by a question mark, a question word in front, or a request."""
+    if _ends_in_question(query, high):
+        return True
+    first = [
+        word for word in query.words[low:high] if word not in ("and", "so", "ok", "hey", "hi", "now", "then", "but")
+    ]
+    if first[:1] and (
+        first[0] in _WH or first[0] in _AUXILIARIES or first[0] in _REQUESTS or first[0] in ("whats", "whos")
+    ):
+        return True
+    return bool(_REQUESTING.search(" ".join(query.words[low:high])))
+
+
+def _refers(query: Words, i: int, low: int) -> bool:
+    """Whether word ``i`` stands for something named before; "is there", "what time is it" name nothing."""
+    if query.words[i] not in _REFERRING:
+        return False
+    before = query.words[max(low, i - 2) : i]
+    if query.words[i] == "there":
+        return not before or before[-1] not in ("is", "are", "was", "were")
+    return not (query.words[i] == "it" and before[:1] == ("time",))
+
+
+def _behind(query: Words, i: int, high: int) -> str:
+    """What belongs behind the name that is put for the pronoun at word ``i``."""
+    if query.words[i] != "her":
+        return _REFERRING[query.words[i]]
+    return "'s" if i + 1 < high and query.words[i + 1] not in _FUNCTION_WORDS else ""
+
+
+def _ends_in_question(query: Words, high: int) -> bool:
+    """Whether a question mark stands behind word ``high - 1``, before the next."""
+    if high < 1:
+        return False
+    finish = len(query.text) if high >= len(query.words) else query.starts[high]
+    return "?" in query.text[query.ends[high - 1] : finish]
+
+
 def _between(query: Words, low: int, high: int) -> str:
     if not query.words:
         return query.text.strip()
@@ -639,8 +784,9 @@ def evidence(
 
     Args:
         pairs: one for each candidate.
-        cosines: shape (candidates, 6): query with statement, query with prompt, clause with prompt, relation with
-            relation, crop with relation, name with subject; NaN where there is no such text.
+        cosines: shape (candidates, 7): query with statement, query with prompt, clause with prompt, relation with
+            relation, crop with relation, name with subject, crop with relation in the learnt space; NaN where there
+            is no such text, or no space.
         weigh: how much each word says.
     """
     rows = np.array([_alone(p, c, weigh) for p, c in zip(pairs, cosines, strict=True)], np.float64)
@@ -683,7 +829,7 @@ def _alone(pair: Pair, cosines: NDArray[np.float64], weigh: WordWeights) -> list
     if not ready.edit.prompt:
         asked_numbers = set()
     name_there = "".join(query.words[match.start : match.end])
-    trigrams = _trigram_share("".join(subject), name_there) if subject else nan
+    trigrams = _trigram_share("".join(pair.likened or subject), name_there) if subject else nan
     target_words = [w for w in ready.target if w not in _FUNCTION_WORDS]
     in_query = set(query.words)
     target_share = (
@@ -704,6 +850,7 @@ def _alone(pair: Pair, cosines: NDArray[np.float64], weigh: WordWeights) -> list
         float(cosines[3]),
         float(cosines[4]),
         float(np.fmax(cosines[3], cosines[4])),
+        float(cosines[6]),
         w_shared / total if total else 1.0,
         sum(missing),
         max(missing, default=0.0),
@@ -723,6 +870,7 @@ def _alone(pair: Pair, cosines: NDArray[np.float64], weigh: WordWeights) -> list
         float(match.loose) if subject else nan,
         float(match.extra_capitals) if subject else nan,
         trigrams,
+        *(_names_apart(pair) if pair.likened else [nan] * 4),
         float(cosines[5]),
         float(len(subject)) if subject else nan,
         weigh.total(subject) if subject else nan,
@@ -730,6 +878,7 @@ def _alone(pair: Pair, cosines: NDArray[np.float64], weigh: WordWeights) -> list
         float(len(query_numbers - edit_numbers)),
         float(len(asked_numbers - set(query.words))),
         float(bool(_NEGATIONS & set(clause_words)) != bool(_NEGATIONS & set(ready.prompt.words))),
+        *_time_and_mood(query, pair, clause_words, inside, edit_words),
         target_share,
         float(wh == _WH_YES_NO),
         float(asks == asked != 0),
@@ -737,14 +886,46 @@ def _alone(pair: Pair, cosines: NDArray[np.float64], weigh: WordWeights) -> list
         _answer_kind_differs(asks, ready),
         float(query.text.rstrip().endswith("?")),
         float(not any(c.isupper() for c in query.text)),
-        nan,
-        nan,
-        nan,
-        nan,
-        nan,
-        nan,
-        nan,
+        *[nan] * 9,
     ]
+
+
+def _names_apart(pair: Pair) -> tuple[float, float, float, float]:
+    """How many words only the name in the query has, how many only the subject, whether their numbers differ, and how
+    alike the words are that only the subject has to those that only the other name has: 1 where there are none."""
+    asked, subject = pair.name, pair.likened
+    partner = [_partner(word, subject) for word in asked]
+    only_asked = [w for w, p in zip(asked, partner, strict=True) if p < 0 and w not in _FUNCTION_WORDS]
+    only_stated = [w for i, w in enumerate(subject) if i not in partner and w not in _FUNCTION_WORDS]
+
+    def numbers(words: Sequence[str]) -> set[str]:
+        return {w for w in words if w.isdigit() or w in _ROMAN}
+
+    return (
+        float(len(only_asked)),
+        float(len(only_stated)),
+        float(numbers(asked) != numbers(subject)),
+        min((max((_trigram_share(a, b) for a in only_asked), default=0.0) for b in only_stated), default=1.0),
+    )
+
+
+def _time_and_mood(
+    query: Words, pair: Pair, clause: Sequence[str], inside: range, of_edit: set[str]
+) -> tuple[float, float, float, float, float, float]:
+    """Words that ask of another time, of the present, in the past of a present fact; that suppose; that change."""
+    outside = [query.words[i] for i in range(pair.low, pair.high) if i not in inside]
+    strange = [word for word in outside if word not in of_edit]
+    years = sum(len(word) == 4 and word.isdigit() and word[0] in "12" for word in strange)
+    later_when = sum(word in ("when", "while") for word in strange[1:]) * (_wh(query, pair.low) != _WH["when"])
+    stated, asked = set(pair.edit.prompt.words), set(clause)
+    return (
+        float(sum(word in _THEN for word in strange) + years + later_when),
+        float(sum(word in _NOW for word in outside)),
+        float(bool(stated & _PRESENT) and not stated & _PAST and bool(asked & _PAST) and not asked & _PRESENT),
+        float(sum(word in _SUPPOSING for word in query.words)),
+        float(sum(stem(word) in _CHANGING for word in strange)),
+        float(pair.by_reference),
+    )
 
 
 def _word_by_word(
@@ -793,6 +974,7 @@ def _against_rivals(rows: Matrix, pairs: Sequence[Pair]) -> None:
         "rival_cos_statement": known("cos_statement", -1.0),
         "rival_cos_prompt": known("cos_prompt", -1.0),
         "rival_cos_relation": known("cos_relation_best", -1.0),
+        "rival_near_relation": known("near_relation", -1.0),
         "rival_coverage": coverage,
         "rival_blend": blend,
         "rival_trigrams": known("subject_trigrams", -1.0),
@@ -803,6 +985,18 @@ def _against_rivals(rows: Matrix, pairs: Sequence[Pair]) -> None:
             rows[:, COLUMN[name]] = [v - (second if v == first else first) for v in values]
     subjects = [p.edit.subjects[0] if p.edit.subjects else None for p in pairs]
     rows[:, COLUMN["same_subject_rivals"]] = [subjects.count(s) - 1.0 if s else 0.0 for s in subjects]
+    rows[:, COLUMN["name_shared"]] = _shared_names(pairs, subjects)
+
+
+def _shared_names(pairs: Sequence[Pair], subjects: Sequence[tuple[str, ...] | None]) -> list[float]:
+    """Of each candidate, how many other subjects among the candidates hold all words by which its own was found."""
+    others = {s: frozenset(s) for s in subjects if s}
+    shared = []
+    for pair, subject in zip(pairs, subjects, strict=True):
+        found = {pair.likened[p] for p in (_partner(word, pair.likened) for word in pair.name) if p >= 0}
+        held = [found <= words for other, words in others.items() if other != subject]
+        shared.append(float(sum(held)) if found else float("nan"))
+    return shared
 
 
 @lru_cache(maxsize=65536)

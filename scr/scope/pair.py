@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from memory_store.errors import ConfigError
 from scr.protocols import Candidate, Decision, Encoder, Judged, Keys
 from scr.scope.features import COLUMN, DENSE, NAMES, Matrix, Pair, evidence, pair_up, parts
+from scr.scope.relation_space import RelationSpace
 from scr.scope.weights import FINAL, LEXICAL, SHIPPED, Judge, Weights
 
 MOST_IN_SCOPE = 5
@@ -55,7 +57,7 @@ class PairClassifier:
         self.judge_name = judge or (FINAL if encoder.fingerprint == weights.encoder else LEXICAL)
         self._judge: Judge = weights.judges[self.judge_name]
         self.threshold = self._judge.threshold if threshold is None else threshold
-        self._gather = EvidenceGatherer(encoder, weights)
+        self._gather = EvidenceGatherer(encoder, weights, self._judge.space)
 
     @classmethod
     def load(
@@ -69,15 +71,15 @@ class PairClassifier:
         gathered = self._gather(queries, candidates)
         if self.judge_name == LEXICAL:
             dense = [COLUMN[name] for name in DENSE]
-            for rows, _ in gathered:
-                rows[:, dense] = np.nan
-        margins = self._judge.trees.margins(np.concatenate([rows for rows, _ in gathered])) if gathered else np.zeros(0)
+            for of_query in gathered:
+                of_query.evidence[:, dense] = np.nan
+        margins = self._judge.trees.margins(np.concatenate([g.evidence for g in gathered])) if gathered else np.zeros(0)
         decisions = []
         first = 0
-        for (rows, owners), found in zip(gathered, candidates, strict=True):
-            of_query = margins[first : first + len(rows)]
-            first += len(rows)
-            decisions.append(self._decide_one(found, rows, owners, of_query))
+        for of_query, found in zip(gathered, candidates, strict=True):
+            last = first + len(of_query.evidence)
+            decisions.append(self._decide_one(found, of_query.evidence, of_query.owners, margins[first:last]))
+            first = last
         return decisions
 
     def _decide_one(
@@ -100,21 +102,36 @@ class PairClassifier:
         return Decision(tuple(in_scope), tuple(near_misses), self.threshold)
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What is known of one query's judgements, rows in parallel."""
+
+    evidence: Matrix
+    """Shape (judgements, len(NAMES))."""
+    owners: NDArray[np.int64]
+    """Which candidate each is about."""
+    part: NDArray[np.int64]
+    """In which part of a long text; rivals are candidates of one part."""
+    asked: tuple[str, ...]
+    """What the query asks, its subject taken out; empty where the subject was not found."""
+    stated: tuple[str, ...]
+    """What the edit states, likewise."""
+
+
 class EvidenceGatherer:
     """Turns queries and candidates into evidence; training and deciding use this one path.
 
     Keys of edits' texts are remembered, so that a memory asked often costs one short encoding a query.
     """
 
-    def __init__(self, encoder: Encoder, weights: Weights) -> None:
+    def __init__(self, encoder: Encoder, weights: Weights, space: RelationSpace | None = None) -> None:
         self._encoder = encoder
         self._weigh = weights.weigh
+        self._space = space
         self._remembered: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
-    def __call__(
-        self, queries: Sequence[str], candidates: Sequence[Sequence[Candidate]]
-    ) -> list[tuple[Matrix, NDArray[np.int64]]]:
-        """Return for each query its evidence, shape (judgements, len(NAMES)), and which candidate each row is about.
+    def __call__(self, queries: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[Gathered]:
+        """Return for each query its evidence.
 
         A short query has one row a candidate, in their order; a long one a row for each part and likely candidate.
         """
@@ -124,19 +141,21 @@ class EvidenceGatherer:
             whole[i] = []
         pairs = [pair for group in whole for pair in group]
         keys = self._keys(pairs)
-        results: list[tuple[Matrix, NDArray[np.int64]]] = []
+        results: list[Gathered] = []
         for i, found in enumerate(candidates):
             if i in long:
                 results.append(self._long(queries[i], found))
             else:
                 scores = [(c.scores.get("statement", np.nan), c.scores.get("prompt", np.nan)) for c in found]
-                results.append((self._rows(queries[i], whole[i], scores, keys), np.arange(len(found))))
+                rows = self._rows(queries[i], whole[i], scores, keys)
+                owners = np.arange(len(found))
+                results.append(Gathered(rows, owners, np.zeros_like(owners), *_relations(whole[i])))
         return results
 
     def _one_part(self, text: str, found: Sequence[Candidate]) -> list[Pair]:
         return [pair_up(text, c.edit, self._weigh) for c in found]
 
-    def _long(self, text: str, found: Sequence[Candidate]) -> tuple[Matrix, NDArray[np.int64]]:
+    def _long(self, text: str, found: Sequence[Candidate]) -> Gathered:
         pieces = parts(text)
         statements = self._remember([c.edit.statement for c in found] + [c.edit.prompt for c in found if c.edit.prompt])
         keys = self._encoder.encode(pieces)
@@ -159,15 +178,18 @@ class EvidenceGatherer:
                 ),
             )[:_PER_PART]
             chosen.append((piece, order, [pairs[j] for j in order], [scores[j] for j in order]))
-        known = self._keys([pair for _, _, pairs, _ in chosen for pair in pairs])
+        judged = [pair for _, _, pairs, _ in chosen for pair in pairs]
+        known = self._keys(judged)
         rows = [self._rows(piece, pairs, scores, known) for piece, _, pairs, scores in chosen]
         owners = [j for _, order, _, _ in chosen for j in order]
-        return np.concatenate(rows) if rows else np.zeros((0, len(NAMES))), np.array(owners, np.int64)
+        evidence_of_all = np.concatenate(rows) if rows else np.zeros((0, len(NAMES)))
+        part = [number for number, (_, order, _, _) in enumerate(chosen) for _ in order]
+        return Gathered(evidence_of_all, np.array(owners, np.int64), np.array(part, np.int64), *_relations(judged))
 
     def _rows(
         self, text: str, pairs: Sequence[Pair], scores: Sequence[tuple[float, float]], keys: dict[str, Keys]
     ) -> Matrix:
-        cosines = np.full((len(pairs), 6), np.nan)
+        cosines = np.full((len(pairs), 7), np.nan)
         for row, (pair, (statement, prompt)) in enumerate(zip(pairs, scores, strict=True)):
             cosines[row, 0] = statement
             cosines[row, 1] = prompt
@@ -177,11 +199,18 @@ class EvidenceGatherer:
             if not pair.edit.subjects:
                 stated = prompt if pair.edit.edit.prompt else statement
                 cosines[row, 3:5] = stated if whole else keys[pair.clause] @ keys[pair.edit.relation]
-            elif pair.end > pair.start:
+            elif pair.match.end > pair.match.start:
                 edit_relation = keys[pair.edit.relation]
                 cosines[row, 3] = keys[pair.relation] @ edit_relation
                 cosines[row, 4] = cosines[row, 3] if pair.crop == pair.relation else keys[pair.crop] @ edit_relation
                 cosines[row, 5] = keys[pair.name_asked] @ keys[pair.name_stated] if pair.name_asked else 1.0
+        if self._space is not None:
+            asked, stated = _relations(pairs)
+            known = [row for row, relation in enumerate(asked) if relation]
+            if known:
+                cosines[known, 6] = self._space.near(
+                    np.stack([keys[asked[row]] for row in known]), np.stack([keys[stated[row]] for row in known])
+                )
         return evidence(pairs, cosines, self._weigh)
 
     def _keys(self, pairs: Sequence[Pair]) -> dict[str, Keys]:
@@ -189,7 +218,7 @@ class EvidenceGatherer:
         asked: dict[str, None] = {}
         of_edits: dict[str, None] = {}
         for pair in pairs:
-            if pair.end > pair.start:
+            if pair.match.end > pair.match.start:
                 asked[pair.relation] = asked[pair.crop] = None
                 of_edits[pair.edit.relation] = None
                 if pair.name_asked:
@@ -214,4 +243,13 @@ class EvidenceGatherer:
         return known
 
 
-__all__ = ["MOST_IN_SCOPE", "MOST_NEAR_MISSES", "EvidenceGatherer", "PairClassifier"]
+def _relations(pairs: Sequence[Pair]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What each query asks and each edit states, the subject taken out; both empty where it was not found."""
+    named = [bool(pair.edit.subjects) and pair.match.end > pair.match.start for pair in pairs]
+    return (
+        tuple(pair.crop if found else "" for pair, found in zip(pairs, named, strict=True)),
+        tuple(pair.edit.relation if found else "" for pair, found in zip(pairs, named, strict=True)),
+    )
+
+
+__all__ = ["MOST_IN_SCOPE", "MOST_NEAR_MISSES", "EvidenceGatherer", "Gathered", "PairClassifier"]

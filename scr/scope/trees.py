@@ -34,9 +34,11 @@ class Trees:
     depth: int
 
     def margins(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the log-odds of each row, shape (rows,), equal to scikit-learn's to 1e-12."""
+        """Return the log-odds of each row, shape (rows,), as scikit-learn's but with 32-bit leaves (1e-6)."""
         if not len(rows):
             return np.zeros(0)
+        # Thresholds have 32 bits: a value that equals one must have no more.
+        rows = rows.astype(np.float32).astype(np.float64)
         at = np.broadcast_to(self.roots, (len(rows), len(self.roots)))  # (rows, trees)
         row = np.arange(len(rows))[:, None]
         missing = np.isnan(rows)
@@ -49,30 +51,34 @@ class Trees:
         return total
 
     def arrays(self) -> dict[str, Array]:
-        """The model as named arrays, for a file."""
+        """The model as named arrays, for a file: children as distances, thresholds and values as 32-bit numbers."""
+        own = np.arange(len(self.column))
+        if max((self.right - own).max(), (self.left - own).max(), self.column.max()) > 255:
+            raise ValueError("a tree of more than 255 nodes, or more than 255 columns, does not fit the file")
         return {
             "baseline": np.array([self.baseline]),
             "roots": self.roots,
-            "column": self.column,
-            "threshold": self.threshold,
-            "left": self.left,
-            "right": self.right,
+            "column": self.column.astype(np.uint8),
+            "threshold": self.threshold.astype(np.float32),
+            "left": (self.left - own).astype(np.uint8),
+            "right": (self.right - own).astype(np.uint8),
             "missing_left": self.missing_left.astype(np.uint8),
-            "value": self.value,
+            "value": self.value.astype(np.float32),
             "depth": np.array([self.depth], np.int32),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> Trees:
+        own = np.arange(len(arrays["column"]), dtype=np.int32)
         return cls(
             baseline=float(arrays["baseline"][0]),
             roots=arrays["roots"],
-            column=arrays["column"],
-            threshold=arrays["threshold"],
-            left=arrays["left"],
-            right=arrays["right"],
+            column=arrays["column"].astype(np.int16),
+            threshold=arrays["threshold"].astype(np.float64),
+            left=own + arrays["left"],
+            right=own + arrays["right"],
             missing_left=arrays["missing_left"].astype(bool),
-            value=arrays["value"],
+            value=arrays["value"].astype(np.float64),
             depth=int(arrays["depth"][0]),
         )
 
@@ -104,11 +110,11 @@ class Trees:
             parts.append(
                 (
                     np.where(leaf, 0, nodes["feature_idx"]).astype(np.int16),
-                    np.where(leaf, np.inf, nodes["num_threshold"]),
+                    np.where(leaf, np.inf, nodes["num_threshold"].astype(np.float32)),
                     np.where(leaf, own, nodes["left"]).astype(np.int32) + first,
                     np.where(leaf, own, nodes["right"]).astype(np.int32) + first,
                     nodes["missing_go_to_left"].astype(bool),
-                    np.where(leaf, nodes["value"], 0.0),
+                    np.where(leaf, nodes["value"], 0.0).astype(np.float32),
                     int(nodes["depth"].max()),
                 )
             )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from memory_store.errors import ModelUnavailableError
 from scr.scope.features import NAMES, WordWeights
+from scr.scope.relation_space import RelationSpace
 from scr.scope.trees import Trees
 
 SHIPPED = Path(__file__).with_name("pair.safetensors")
@@ -37,6 +38,8 @@ class Judge:
     probabilities: NDArray[np.float64]
     threshold: float
     """The calibrated probability from which an edit is in scope."""
+    space: RelationSpace | None = None
+    """Where the evidence ``near_relation`` is measured; none for trees that use no keys."""
 
     def probability(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated probabilities, shape of ``margins``, never decreasing with them."""
@@ -89,6 +92,8 @@ class Weights:
         }
         for name, judge in self.judges.items():
             arrays |= {f"{name}.trees.{part}": array for part, array in judge.trees.arrays().items()}
+            if judge.space is not None:
+                arrays |= {f"{name}.space.{part}": array for part, array in judge.space.arrays().items()}
             arrays[f"{name}.margins"] = judge.margins
             arrays[f"{name}.probabilities"] = judge.probabilities
             arrays[f"{name}.threshold"] = np.array([judge.threshold])
@@ -115,14 +120,19 @@ class Weights:
                 f"{file} was trained on other evidence than this version gathers; train again: "
                 "python -m scr.scope.train --data DIR"
             )
+
+        def under(prefix: str) -> dict[str, NDArray[Any]]:
+            return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
         judges = {}
         for name in about["judges"]:
-            prefix = f"{name}.trees."
+            space = under(f"{name}.space.")
             judges[name] = Judge(
-                Trees.from_arrays({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}),
+                Trees.from_arrays(under(f"{name}.trees.")),
                 arrays[f"{name}.margins"],
                 arrays[f"{name}.probabilities"],
                 float(arrays[f"{name}.threshold"][0]),
+                RelationSpace.from_arrays(space) if space else None,
             )
         words = arrays["words"].tobytes().decode().split("\n")
         word_weights = dict(zip(words, arrays["word_weights"].astype(float).tolist(), strict=True))

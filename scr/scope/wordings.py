@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memory_store.edit import Edit
+from scr.scope.turned import asked_inside, asked_later, followed, of_the_past, of_today, supposed_otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -1062,6 +1063,7 @@ def everyday_edits(rng: random.Random) -> tuple[list[Edit], list[tuple[str, str,
                 edit = _edit(name, subject, f"everyday-{len(edits)}", rng)
                 edits.append(edit)
                 rows += _governed(edit, name, subject, rng)
+                rows += _turned(edit, name, subject, rng)
             rows += _not_governed(names, stored, subject, rng)
             stranger = (
                 f"{rng.choice(('New', 'Upper', 'Saint', 'Old'))} {subject.removeprefix('the ').removeprefix('The ')}"
@@ -1134,12 +1136,39 @@ def _governed(edit: Edit, name: str, subject: str, rng: random.Random) -> Iterat
     yield f"{opening} {first}{prompt[1:]} {answer}?", "yes_no", edit.edit_id, subject
 
 
+def _turned(edit: Edit, name: str, subject: str, rng: random.Random) -> Iterator[tuple[str, str, str, str]]:
+    """Questions of other times, of suppositions, and asked in a later sentence."""
+    relation = RELATIONS[name]
+    if rng.random() < 0.3:
+        today = of_today(_ask(name, subject, rng), subject, rng)
+        if today is not None:
+            yield today, "paraphrase", edit.edit_id, subject
+    if rng.random() < 0.5:
+        past = of_the_past(_ask(name, subject, rng), subject, rng)
+        if past is not None:
+            yield past, "same_subject", "", subject
+    if rng.random() < 0.3:
+        yield asked_inside(_ask(name, subject, rng), subject, rng), "paraphrase", edit.edit_id, subject
+    if rng.random() < 0.25:
+        yield followed(_ask(name, subject, rng), rng), "paraphrase", edit.edit_id, subject
+    if rng.random() < 0.5:
+        yield supposed_otherwise(subject, relation.statements, rng), "same_subject", "", subject
+    if rng.random() < 0.5:
+        later = asked_later(rng.choice(relation.questions), subject, relation.kind, rng)
+        if later is not None:
+            yield later, "paraphrase", edit.edit_id, subject
+
+
 def _not_governed(
     names: list[str], stored: list[str], subject: str, rng: random.Random
 ) -> Iterator[tuple[str, str, str, str]]:
     absent = [n for n in names if n not in stored and not any(_alike(n, s) for s in stored)]
     for name in rng.sample(absent, min(3, len(absent))):
         yield _ask(name, subject, rng), "same_subject", "", subject
+        if rng.random() < 0.5:
+            later = asked_later(rng.choice(RELATIONS[name].questions), subject, RELATIONS[name].kind, rng)
+            if later is not None:
+                yield later, "same_subject", "", subject
         if rng.random() < 0.4:
             prompt = rng.choice(RELATIONS[name].statements).replace("{s}", subject).replace(" {o}", "")
             yield prompt, "same_subject", "", subject

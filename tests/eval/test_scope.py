@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from eval.cli import eval_group
-from eval.scope import ScopeCases, ScopeQuery, evaluate, read_cases
+from eval.scope import ScopeCases, ScopeQuery, budgeted, calibration, evaluate, read_cases
 from memory_store.edit import Edit
 from memory_store.errors import ConfigError
 from scr.encoder import HashEncoder, load_encoder
+from scr.protocols import Decision, Judged
 from scr.scope.weights import Weights
 
 SHARED = Path(__file__).parents[2] / "../shared/data"
@@ -132,3 +133,32 @@ def test_the_whole_benchmark_is_decided_rightly_by_cross_fitted_weights() -> Non
     assert report.hm is not None and report.hm >= 0.9
     assert report.candidate_recall["paraphrase"] >= 0.995
     assert report.candidate_recall["alias_surface"] >= 0.98
+
+
+def judged(edit_id: str, probability: float, threshold: float = 0.5) -> Decision:
+    found = (Judged(Edit(edit_id=edit_id, statement=edit_id), probability),)
+    return Decision(found, (), threshold) if probability >= threshold else Decision((), found, threshold)
+
+
+def test_a_budget_is_kept_by_thresholds_of_the_other_folds() -> None:
+    queries = [query(f"out {n}", "neighbor") for n in range(200)] + [query(f"in {n}", "prompt", "a") for n in range(50)]
+    decisions = [judged("a", n / 200) for n in range(200)] + [judged("a", 0.995)] * 50
+    found = budgeted(queries, decisions, [n % 2 for n in range(250)], 0.05)
+    fires = found["fires"]["neighbor"]
+    assert fires["n"] == 200 and 0.03 <= fires["share"] <= 0.07 and fires["low"] < fires["share"] < fires["high"]
+    assert found["hits"]["prompt"] == {"share": 1.0, "n": 50}
+    assert len(found["thresholds"]) == 2
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        budgeted(queries, decisions, [0] * 250, 1.5)
+
+
+def test_calibration_is_of_the_most_probable_edit() -> None:
+    queries = [query("x", "prompt", "a"), query("y", "neighbor")]
+    assert calibration(queries, [judged("a", 1.0), judged("a", 0.0)]) == {"adaptive_error": 0.0, "brier": 0.0}
+    assert calibration(queries, [judged("b", 1.0), judged("a", 0.0)])["brier"] == 0.5
+    assert calibration([query("z", "ripple")], [Decision()]) == {}
+
+
+def test_the_budget_stands_in_the_report(tmp_path: Path) -> None:
+    report = evaluate(ScopeCases(EDITS, QUERIES), HashEncoder(), decider="cosine", timed=1, false_fire=0.5)
+    assert set(report.as_json()["budget"]["fires"]) == {"neighbor", "unrelated"}

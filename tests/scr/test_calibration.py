@@ -5,11 +5,12 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from memory_store.errors import ConfigError
-from scr.calibration import Row, calibrate, interval, of_traffic, upper_bound
+from scr.calibration import Row, calibrate, interval, of_traffic, reliability, upper_bound
 
 Run = Callable[..., Result]
 
@@ -139,3 +140,19 @@ def test_traffic_needs_no_labels_and_a_dry_run_stores_nothing(scr: Run) -> None:
 def test_what_cannot_be_calibrated_is_one_line(scr: Run, args: list[str], given: str, why: str) -> None:
     refused = scr("calibrate", "--false-fire", "0.05", *args, input=given)
     assert refused.exit_code == 2 and why in refused.stderr and len(refused.stderr.splitlines()) <= 2
+
+
+def test_reliability_is_the_distance_from_the_shares_and_no_matter_of_order() -> None:
+    kinds = ["a"] * 100
+    half = np.array([True, False] * 50)
+    assert reliability(np.full(100, 0.5), half, kinds)["adaptive_error"] == pytest.approx(0)
+    assert reliability(np.full(100, 0.5), np.sort(half), kinds)["adaptive_error"] == pytest.approx(0)
+    off = reliability(np.full(100, 0.7), half, kinds)
+    assert off["adaptive_error"] == pytest.approx(0.2)
+    assert off["brier"] == pytest.approx(0.5 * 0.09 + 0.5 * 0.49)
+
+
+def test_every_kind_weighs_the_same_however_many_questions_it_has() -> None:
+    probability = np.array([1.0] * 90 + [0.0] * 10)
+    right = np.array([True] * 90 + [True] * 10)
+    assert reliability(probability, right, ["a"] * 90 + ["b"] * 10)["brier"] == pytest.approx(0.5)

@@ -280,7 +280,7 @@ def test_a_model_checks_a_fact_when_asked_to(tiny_folder: Any) -> None:
     model = EditedModel.from_pretrained(tiny_folder("llama"))
     model.edit("The capital of France is Lyon.")
     assert model.store.corrections() == []
-    result = model.edit("Room 12 is on the second floor.", check=True)
+    result = model.edit("The wifi password of the Lisbon office is sardine.", check=True)
     said = model.store.corrections(edit_id=result.edit.edit_id)
     assert said and {c.kind for c in said} <= {"deny", "threshold"}
     assert model.decide([result.edit.prompt])[0].edit_ids == (result.edit.edit_id,)

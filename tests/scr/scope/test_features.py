@@ -28,7 +28,7 @@ FRANCE = Edit(
 
 def rows(query: str, *edits: Edit) -> np.ndarray:
     pairs = [pair_up(query, e, WEIGH) for e in edits]
-    return evidence(pairs, np.full((len(pairs), 6), 0.5), WEIGH)
+    return evidence(pairs, np.full((len(pairs), 7), 0.5), WEIGH)
 
 
 def of(row: np.ndarray, name: str) -> float:
@@ -168,6 +168,108 @@ def test_another_number_is_counted() -> None:
 def test_negation_on_one_side_only_is_seen() -> None:
     assert of(rows("What is not the capital of France?", FRANCE)[0], "negation_differs") == 1
     assert of(rows("What is the capital of France?", FRANCE)[0], "negation_differs") == 0
+
+
+def test_a_question_of_another_time_is_seen() -> None:
+    now = rows("What is the capital of France these days?", FRANCE)[0]
+    then = rows("What was the capital of France in 1429?", FRANCE)[0]
+    assert of(then, "other_time") == 1 and of(then, "past_for_present") == 1 and of(then, "present_time") == 0
+    assert of(now, "other_time") == 0 and of(now, "past_for_present") == 0 and of(now, "present_time") > 0
+    signed = Edit(statement="x", prompt="The Treaty of Velden was signed in", subject="Treaty of Velden")
+    assert of(rows("When was the Treaty of Velden signed?", signed)[0], "past_for_present") == 0
+
+
+def test_a_supposed_change_is_seen() -> None:
+    row = rows("If France moved its capital to the coast, which city would you pick?", FRANCE)[0]
+    assert of(row, "supposing") == 2 and of(row, "changing") == 2
+    assert of(rows("What is the capital of France?", FRANCE)[0], "supposing") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "clause", "relation"),
+    [
+        ("We are off to France. What is its capital?", "What is France's capital?", "What is X's capital?"),
+        ("We talked of France. Who rules there?", "Who rules France?", "Who rules X?"),
+        (
+            "I know France. Which city is the capital?",
+            "France: Which city is the capital?",
+            "X: Which city is the capital?",
+        ),
+        (
+            "I read about France. And now name its capital.",
+            "And now name France's capital.",
+            "And now name X's capital.",
+        ),
+    ],
+)
+def test_what_a_later_sentence_asks_is_asked_about_the_subject_of_an_earlier_one(
+    text: str, clause: str, relation: str
+) -> None:
+    pair = pair_up(text, FRANCE, WEIGH)
+    assert (pair.clause, pair.relation, pair.by_reference) == (clause, relation, True)
+    assert of(rows(text, FRANCE)[0], "by_reference") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["What is the capital of France? And how do I cook it?", "It rained. The capital of France is", "Is it France?"],
+)
+def test_a_question_in_the_subjects_own_sentence_stays_there(text: str) -> None:
+    assert not pair_up(text, FRANCE, WEIGH).by_reference
+
+
+def test_names_are_told_apart_by_what_only_one_of_them_has() -> None:
+    bowl = Edit(statement="x", prompt="Super Bowl XXX is followed by", subject="Super Bowl XXX")
+    other = rows("Super Bowl LV is followed by", bowl)[0]
+    assert of(other, "name_numbers_differ") == 1
+    assert of(other, "name_asked_only") == 1 and of(other, "name_stated_only") == 1
+    same = rows("Super Bowl XXX is followed by", bowl)[0]
+    assert of(same, "name_numbers_differ") == of(same, "name_asked_only") == of(same, "name_stated_only") == 0
+
+
+def test_a_name_found_by_words_that_other_subjects_hold_too_is_less_sure() -> None:
+    xp, vista = (Edit(statement="x", prompt=f"{s} is made by", subject=s) for s in ("Windows XP", "Windows Vista"))
+    asked = rows("Windows Media Center is made by", xp, vista)
+    assert of(asked[0], "name_shared") == of(asked[1], "name_shared") == 1
+    exact = rows("Windows XP is made by", xp, vista)
+    assert of(exact[0], "name_shared") == 0
+
+
+def test_words_that_nearly_agree_are_alike() -> None:
+    khan = Edit(statement="x", prompt="The father of Chrissy Teigen is", subject="Chrissy Teigen")
+    near = of(rows("The father of Christine Teigen is", khan)[0], "name_alike")
+    far = of(rows("The father of Boris Teigen is", khan)[0], "name_alike")
+    assert 1 > near > far + 0.1
+    assert of(rows("The father of Chrissy Teigen is", khan)[0], "name_alike") == 1
+
+
+def test_an_alias_is_compared_with_itself() -> None:
+    states = Edit(
+        statement="x", prompt="The capital of the United States is", subject="United States", aliases=("USA",)
+    )
+    row = rows("What is the capital of the USA?", states)[0]
+    assert of(row, "subject_exact") == 1
+    assert of(row, "name_asked_only") == of(row, "name_stated_only") == 0 and of(row, "name_alike") == 1
+
+
+def test_the_whole_name_counts_though_a_later_sentence_asks() -> None:
+    houston = Edit(statement="x", prompt="Houston is located in", subject="Houston")
+    assert of(rows("Where is Whitney Houston located?", houston)[0], "name_asked_only") == 1
+    assert of(rows("I saw Whitney Houston yesterday. Where is she located?", houston)[0], "name_asked_only") == 1
+
+
+def test_when_is_no_other_time_where_it_asks_or_the_edit_says_it() -> None:
+    born = Edit(statement="x", prompt="When was Anna Bell born?", subject="Anna Bell")
+    assert of(rows("Do you know when Anna Bell was born?", born)[0], "other_time") == 0
+    assert of(rows("Who led Anna Bell when the war broke out?", born)[0], "other_time") == 0
+    coach = Edit(statement="x", prompt="The coach of the Tigers is", subject="Tigers")
+    assert of(rows("Who coached the Tigers when they won?", coach)[0], "other_time") == 1
+
+
+def test_a_word_that_the_edit_itself_puts_before_its_subject_makes_no_other_name() -> None:
+    player = Edit(statement="x", prompt="Player Brad Brown played for", subject="Brad Brown")
+    assert of(rows("Player Brad Brown played for", player)[0], "subject_extra_capitals") == 0
+    assert of(rows("Saint Brad Brown played for", player)[0], "subject_extra_capitals") == 1
 
 
 def test_the_answer_in_the_question_is_seen() -> None:

@@ -3,6 +3,7 @@
 import importlib.util
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from scr.protocols import Candidate, Encoder
 from scr.scope.features import COLUMN
 from scr.scope.pair import MOST_IN_SCOPE, PairClassifier
 from scr.scope.recall import recall
+from scr.scope.relation_space import RelationSpace
 from scr.scope.trees import Trees
 from scr.scope.weights import FINAL, LEXICAL, SHIPPED, Judge, Weights, query_hash
 
@@ -101,8 +103,9 @@ def test_another_encoder_is_judged_by_the_lexical_trees() -> None:
 def test_weights_are_saved_and_loaded_whole(tmp_path: Path) -> None:
     hashes = np.sort(np.array([query_hash("What about France?"), query_hash("b")], np.uint64))
     fold = np.array([3 if h == query_hash("What about France?") else 1 for h in hashes], np.uint8)
+    space = RelationSpace(*(np.full(shape, 0.25, np.float32) for shape in ((4, 2), (4, 3), (3, 2))))
     saved = Weights(
-        {FINAL: judge("subject_exact"), LEXICAL: judge("has_subject")},
+        {FINAL: replace(judge("subject_exact"), space=space), LEXICAL: judge("has_subject")},
         {"king": 4.5},
         "e",
         {"seed": 1},
@@ -116,6 +119,10 @@ def test_weights_are_saved_and_loaded_whole(tmp_path: Path) -> None:
     for name in (FINAL, LEXICAL):
         np.testing.assert_array_equal(loaded.judges[name].trees.margins(rows), saved.judges[name].trees.margins(rows))
         assert loaded.judges[name].threshold == saved.judges[name].threshold
+    kept = loaded.judges[FINAL].space
+    assert kept is not None and loaded.judges[LEXICAL].space is None
+    for part in ("straight", "inner", "outer"):
+        np.testing.assert_array_equal(getattr(kept, part), getattr(space, part))
     assert (loaded.word_weights, loaded.encoder, dict(loaded.facts)) == ({"king": 4.5}, "e", {"seed": 1})
     np.testing.assert_array_equal(loaded.word_vectors, saved.word_vectors)
     assert loaded.fold_of(["What  about\nFrance?", "b", "never seen"]).tolist() == [3, 1, -1]

@@ -2,8 +2,8 @@
 
 ``pairs_by_kind.jsonl`` was written by hand for this test; its rows are used nowhere in training. All facts stand in one
 memory. A question in scope is right when its fact is decided, one out of scope when nothing is. The bounds below are
-what was measured when this was written, rounded down to 0.05: they say how it is, not how it should be. Weak are
-questions about the past of a fact (taken for the present) and a subject that only an earlier sentence names (missed).
+what was measured with the shipped weights, rounded down to 0.05: they say how it is, not how it should be. Weak are
+questions about the past of a fact (taken for the present), other numbers beside the subject, and typing slips.
 Run as a script, this prints the shares: ``python tests/scr/scope/test_pairs_by_kind.py``.
 """
 
@@ -24,14 +24,14 @@ from scr.scope.recall import recall
 
 PAIRS = [json.loads(line) for line in Path(__file__).with_name("pairs_by_kind.jsonl").read_text().splitlines()]
 AT_LEAST = {
-    "historical": (1.0, 0.2),
-    "mention": (0.2, 0.85),
-    "hypothetical": (0.95, 0.55),
-    "negation": (1.0, 0.95),
-    "entity_swap": (0.95, 0.85),
-    "number": (0.9, 0.75),
-    "typos_and_chat": (0.8, 0.85),
-    "two_questions": (1.0, 1.0),
+    "historical": (1.0, 0.4),
+    "mention": (0.9, 0.9),
+    "hypothetical": (0.85, 0.8),
+    "negation": (1.0, 0.9),
+    "entity_swap": (1.0, 0.8),
+    "number": (0.9, 0.7),
+    "typos_and_chat": (0.75, 0.85),
+    "two_questions": (0.95, 1.0),
 }
 """Kind to the shares of right decisions: in scope, out of scope."""
 

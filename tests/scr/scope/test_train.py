@@ -1,6 +1,7 @@
 """Claims about the training of the pair classifier, on corpora one can read."""
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,21 @@ import pytest
 
 from memory_store.edit import Edit
 from scr.encoder import HashEncoder
-from scr.scope.features import COLUMN, NAMES
-from scr.scope.train import LESS, MORE, RememberingEncoder, Table, boosted, calibration, figures, folds_of, tabulate
+from scr.protocols import Keys
+from scr.scope.features import COLUMN, NAMES, WordWeights, evidence, pair_up
+from scr.scope.train import (
+    LESS,
+    MORE,
+    RememberingEncoder,
+    Table,
+    boosted,
+    budgeted,
+    calibration,
+    figures,
+    folds_of,
+    tabulate,
+    with_nearness,
+)
 from scr.scope.training_data import Corpus, Query
 from scr.scope.weights import Weights
 
@@ -44,7 +58,7 @@ def test_a_row_is_right_when_its_candidate_governs_the_query() -> None:
 
 def test_evidence_read_from_the_cache_is_the_evidence_gathered(tmp_path: Path) -> None:
     plain, first = table_of(), table_of(tmp_path)
-    (kept,) = tmp_path.iterdir()
+    (kept,) = tmp_path.glob("evidence-*")
     written = kept.stat().st_mtime_ns
     second = table_of(tmp_path)
     assert kept.stat().st_mtime_ns == written
@@ -77,6 +91,10 @@ def hand_made(label: list[bool], kinds: list[str]) -> Table:
         ["large"] * n,
         np.zeros(n, np.int32),
         np.ones(n, bool),
+        np.full(n, -1, np.int32),
+        np.full(n, -1, np.int32),
+        np.zeros((0, 2), np.float32),
+        np.zeros(n, np.int32),
     )
 
 
@@ -87,14 +105,58 @@ def test_figures_count_the_top_decided_edit_and_silence_outside() -> None:
     assert scored.hm == 0.5
 
 
-def test_calibration_is_perfect_when_shares_match_and_off_by_the_difference_when_not() -> None:
+def test_calibration_is_perfect_when_shares_match() -> None:
     table = hand_made([True, True, False, False], ["paraphrase", "paraphrase", "neighbor", "neighbor"])
     everything = np.ones(4, bool)
     assert calibration(table, np.array([1.0, 1.0, 0.0, 0.0]), everything) == {"adaptive_error": 0.0, "brier": 0.0}
-    # One bin for all: mean probability 0.7, share right 0.5.
-    off = calibration(table, np.full(4, 0.7), everything, bins=1)
-    assert off["adaptive_error"] == pytest.approx(0.2)
-    assert off["brier"] == pytest.approx(0.5 * 0.09 + 0.5 * 0.49)
+
+
+def test_a_family_with_a_threshold_of_its_own_keeps_to_the_budget() -> None:
+    n = 4000
+    table = hand_made([False] * n, ["neighbor"] * n)
+    family = [{"zsre"} if i % 2 else {"qaedit"} for i in range(n)]
+    p = np.random.default_rng(0).random(n)
+    p[1::2] = 0.5 + p[1::2] / 2  # zsRE's lie higher: the others' threshold is too low for them
+    p[::2] /= 2
+    found = budgeted(table, p, family, np.ones(n, bool), seed=0)
+    assert set(found) == {"zsre", "qaedit"} and found["zsre"]["out_of_scope"] == 2000
+    assert found["zsre"]["others_threshold"] > 0.9
+    assert found["qaedit"]["others_threshold"] == 0
+    assert found["zsre"]["own_threshold"] <= 0.015 and found["qaedit"]["own_threshold"] <= 0.015
+
+
+def test_nearness_in_training_is_compared_with_rivals_as_in_a_decision() -> None:
+    table = hand_made([True, False, False, True, False], ["paraphrase"] * 5)
+    table.query[:] = [0, 0, 0, 1, 2]
+    near = np.array([0.9, 0.4, np.nan, 0.5, np.nan])
+    found = with_nearness(table, near)
+    np.testing.assert_array_equal(found[:, COLUMN["near_relation"]], near)
+    np.testing.assert_allclose(found[:, COLUMN["rival_near_relation"]], [0.5, -0.5, -1.9, np.nan, np.nan])
+    pairs = [pair_up("What is the capital of France?", edit, WordWeights()) for edit in corpora()[0].edits]
+    cosines = np.full((3, 7), np.nan)
+    cosines[:, 6] = near[:3]
+    decided = evidence(pairs, cosines, WordWeights())
+    np.testing.assert_allclose(decided[:, COLUMN["rival_near_relation"]], [0.5, -0.5, -1.9])
+
+
+def test_rivals_are_candidates_of_one_part_of_a_long_text() -> None:
+    table = hand_made([True, False, True, False], ["paraphrase"] * 4)
+    table.query[:] = 0
+    table.part[:] = [0, 0, 1, 1]
+    found = with_nearness(table, np.array([0.9, 0.4, 0.2, 0.5]))
+    np.testing.assert_allclose(found[:, COLUMN["rival_near_relation"]], [0.5, -0.5, -0.3, 0.3])
+
+
+def test_keys_are_read_back_as_they_were_made(tmp_path: Path) -> None:
+    first = RememberingEncoder(HashEncoder(), tmp_path)
+    keys = first.encode(["a b", "c", "a b", "é \udcff"])
+    first.save()
+
+    class Broken(HashEncoder):
+        def encode(self, texts: Sequence[str]) -> Keys:
+            raise AssertionError(f"asked for {texts}")
+
+    np.testing.assert_array_equal(RememberingEncoder(Broken(), tmp_path).encode(["a b", "c", "a b", "é \udcff"]), keys)
 
 
 @needs_sklearn
