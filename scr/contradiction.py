@@ -28,8 +28,10 @@ MOST_COMPARED = 32
 """Facts of one subject that a new fact is compared with: those whose prompts are nearest to its own."""
 NEAREST = 8
 """Facts whose prompts are nearest, looked at beside those that share a name."""
-NEARLY = 0.75
+NEARLY = 0.64
 """Of the pair decision's threshold: enough here, where the subject is known to be the same; ratio."""
+LEAST_ALIKE = 0.5
+"""Cosine of two prompts below which nobody is asked whether they ask the same: rewordings lie above 0.55."""
 _BLOCK = 256  # rows compared at once
 _ALL = 1_000_000  # more than one subject has facts
 _ARTICLES = ("the ", "a ", "an ", "our ", "my ", "your ", "their ", "its ")
@@ -303,7 +305,7 @@ class _Compared:
 def _compared(
     store: EditStore, edits: Sequence[Edit], keys: Mapping[str, Keys], n: int, others: Sequence[Other]
 ) -> list[_Compared]:
-    """The nearest of the others, compared with edit ``n``."""
+    """The nearest of the others, compared with edit ``n``; those that ask for something far away are left out."""
     prompt, statement = keys["prompt"][n], keys["statement"][n]
     pairs = []
     stored = [other for other in others if other.position is None]
@@ -319,7 +321,8 @@ def _compared(
             old_prompt, old_statement = keys["prompt"][other.position], keys["statement"][other.position]
             cosines = (float(prompt @ old_prompt), float(prompt @ old_statement), float(old_prompt @ statement))
             pairs.append(_Compared(n, other, *cosines))
-    nearest = sorted(pairs, key=lambda pair: -pair.prompts)[:MOST_COMPARED]
+    alike = [pair for pair in pairs if pair.prompts >= LEAST_ALIKE]
+    nearest = sorted(alike, key=lambda pair: -pair.prompts)[:MOST_COMPARED]
     return [pair for pair in pairs if pair in nearest]
 
 
