@@ -45,7 +45,9 @@ def build_editor(
         store = EditStore.open(settings.store, encoder=encoder.fingerprint)
     if scope is None:
         scope = load_scope(settings.scope, encoder=encoder, model=model)
-    return RetrievalEditor(store, encoder, scope, model=model, namespace=settings.namespace, near_misses=near_misses)
+    editor = RetrievalEditor(store, encoder, scope, model=model, namespace=settings.namespace, near_misses=near_misses)
+    editor.record_use = settings.record_use
+    return editor
 
 
 def open_editor(

@@ -31,6 +31,8 @@ class Settings:
     "Never try to reach a model hub."
     scope: str = "pair"
     "The decider: one of SCOPES."
+    record_use: bool = False
+    "Note in the log which edits each question used, the question hashed."
 
     def __post_init__(self) -> None:
         if self.scope not in SCOPES:
@@ -47,27 +49,31 @@ class Settings:
         device: str | None = None,
         offline: bool | None = None,
         scope: str | None = None,
+        record_use: bool | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> "Settings":
         """Fill what the caller left out from ``environ``, then from the defaults.
 
         Raises:
-            ConfigError: ``SCR_OFFLINE`` is neither true nor false, or a value is out of range.
+            ConfigError: ``SCR_OFFLINE`` or ``SCR_RECORD_USE`` is neither true nor false, or a value is out of range.
         """
-        if offline is None:
-            flag = environ.get("SCR_OFFLINE", "").strip().lower()
-            if flag not in _TRUE | _FALSE:
-                raise ConfigError(f"SCR_OFFLINE is {flag!r}; set it to 1 or 0")
-            offline = flag in _TRUE
         return cls(
             store=Path(store or environ.get("SCR_STORE") or default_store(environ)).expanduser(),
             namespace=namespace or environ.get("SCR_NAMESPACE") or DEFAULT_NAMESPACE,
             model=model or environ.get("SCR_MODEL") or None,
             encoder=encoder or environ.get("SCR_ENCODER") or None,
             device=device or environ.get("SCR_DEVICE") or None,
-            offline=offline,
+            offline=_flag("SCR_OFFLINE", environ) if offline is None else offline,
             scope=scope or "pair",
+            record_use=_flag("SCR_RECORD_USE", environ) if record_use is None else record_use,
         )
+
+
+def _flag(name: str, environ: Mapping[str, str]) -> bool:
+    said = environ.get(name, "").strip().lower()
+    if said not in _TRUE | _FALSE:
+        raise ConfigError(f"{name} is {said!r}; set it to 1 or 0")
+    return said in _TRUE
 
 
 def default_store(environ: Mapping[str, str] = os.environ) -> Path:

@@ -526,6 +526,8 @@ class EditedModel:
             last = last if shorter is not None else at_once(last)
             left.append(shorter or one)
             decisions.append(without_said([*map(at_once, earlier), last]))
+        queries = [one.turns[-1][1] for one in asked]
+        self.editor.note_use(queries, [together(d) for d in decisions], namespace=self._namespace())
         return left, decisions, (time.perf_counter() - started) * 1e3 / max(len(asked), 1)
 
     def _hops(self, questions: Sequence[str]) -> list[str]:
@@ -595,6 +597,7 @@ class EditedModel:
         call = SplitCall(self.model, ids, config, named)
         turns = [self.turns.find(row) for row in self._rows(call)]
         decisions = [at_once(decision) for decision in self.follow([turn.query for turn in turns])]
+        self.editor.note_use([turn.query for turn in turns], decisions, namespace=self._namespace())
         shown = [self._shown(t, d, call.room) for t, d in zip(turns, decisions, strict=True)]
         if call.room < 1 or not any(row.ids or row.said is not None for row in shown):
             return self.model.generate(*args, **kwargs)

@@ -83,6 +83,8 @@ class RetrievalEditor:
         """Facts that a question may go through before it is asked (``scr.chain``); 0 follows none."""
         self.chain_start: Start = "memory"
         """Whether the model may take the first hop, too; see ``scr.chain.follow``."""
+        self.record_use = False
+        """Whether the log notes which edits an answer or a rewrite used, the question hashed."""
         self._batches: list[int] = []
 
     @property
@@ -276,6 +278,19 @@ class RetrievalEditor:
         kept = tuple(judged for judged in found.in_scope if judged.edit.edit_id in ids)
         return replace(found, in_scope=kept) if kept else decision
 
+    def note_use(self, queries: Sequence[str], decisions: Sequence[Decision], *, namespace: str | None = None) -> None:
+        """Note in the log which edits queries used, where ``record_use`` asks for it; an answer never fails for it."""
+        if not self.record_use:
+            return
+        used = [
+            (query, [judged.edit.edit_id for judged in facts_of(decision)])
+            for query, decision in zip(queries, decisions, strict=True)
+        ]
+        try:
+            self.store.record_use(used, namespace=namespace or self.namespace)
+        except ScrError as error:
+            logger.warning("what was used could not be noted in the log: %s", error)
+
     def rewrite(
         self,
         messages: Sequence[Message],
@@ -309,6 +324,7 @@ class RetrievalEditor:
             "timings_ms": {"decide": (time.perf_counter() - started) * 1e3},
             "failed": decision.failed,
         }
+        self.note_use([query], [decision], namespace=namespace)
         if not decision.in_scope:
             return Rewrite(messages, "base", (), trace)
         if decision.in_scope[0].edit.verbatim:
@@ -324,6 +340,7 @@ class RetrievalEditor:
             raise ConfigError("this editor has no language model; pass model=, or use rewrite()")
         model = self.model
         decisions = self.follow(prompts, ask=lambda questions: model.generate(questions, max_new_tokens=HOP_TOKENS))
+        self.note_use(prompts, decisions)
         prompts = [d.asked or prompt for d, prompt in zip(decisions, prompts, strict=True)]
         routes = [self.router.route(d) for d in decisions]
         asked = [i for i, route in enumerate(routes) if route in ("base", "context")]

@@ -115,7 +115,8 @@ class ScrGroup(Group):
             formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES.items()])
         with formatter.section("Environment"):
             formatter.write_text(
-                "SCR_STORE, SCR_NAMESPACE, SCR_MODEL, SCR_ENCODER, SCR_DEVICE, SCR_OFFLINE, NO_COLOR. "
+                "SCR_STORE, SCR_NAMESPACE, SCR_MODEL, SCR_ENCODER, SCR_DEVICE, SCR_OFFLINE, "
+                "SCR_RECORD_USE, NO_COLOR. "
                 "An option beats the environment; scr env shows what holds and where it comes from."
             )
         super().format_epilog(ctx, formatter)

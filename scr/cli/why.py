@@ -66,6 +66,7 @@ def why(
         checked(expect, "--expect", empty="--expect is empty; give the answer you wanted, or leave it out")
     as_of, known_at = checked_times(as_of, known_at)
     model = open_model(session, near_misses=MOST_CANDIDATES, scope=scope)
+    model.editor.record_use = False  # to explain an answer is not to give one
     with seen_at(model, as_of, known_at):
         (decision,) = model.decide([text])
         answer = model.ask(text, max_new_tokens=max_new_tokens)

@@ -12,7 +12,17 @@ Run = Callable[..., Result]
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("SCR_STORE", "SCR_NAMESPACE", "SCR_MODEL", "SCR_DEVICE", "SCR_OFFLINE", "NO_COLOR", "CI", "TERM"):
+    for name in (
+        "SCR_STORE",
+        "SCR_NAMESPACE",
+        "SCR_MODEL",
+        "SCR_DEVICE",
+        "SCR_OFFLINE",
+        "NO_COLOR",
+        "CI",
+        "TERM",
+        "SCR_RECORD_USE",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SCR_ENCODER", "hash")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))

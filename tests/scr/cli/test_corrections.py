@@ -141,7 +141,7 @@ def test_adding_a_fact_says_what_keeps_it_silent_on_look_alikes_and_undo_takes_a
     monkeypatch.setenv("SCR_ENCODER", "all-MiniLM-L6-v2")
     scr("add", "The capital of Peru is Cusco.", "--no-check")
     head = scr("ls").stdout
-    added = scr("add", "Room 12 is on the second floor.", "--id", "room")
+    added = scr("add", "The wifi password of the Lisbon office is sardine.", "--id", "room")
     assert added.exit_code == 0 and "look-alikes: " in added.stderr and len(added.stderr.splitlines()) == 1
     said = data(scr("allow", "room", "--json"))["corrections"]
     assert said and all(one["kind"] in ("deny", "threshold") for one in said)  # type: ignore[attr-defined]
@@ -151,7 +151,7 @@ def test_adding_a_fact_says_what_keeps_it_silent_on_look_alikes_and_undo_takes_a
 
 
 def test_no_check_stores_the_fact_alone(scr: Run, facts: None) -> None:
-    added = scr("add", "Room 12 is on the second floor.", "--id", "room", "--no-check")
+    added = scr("add", "The wifi password of the Lisbon office is sardine.", "--id", "room", "--no-check")
     assert "look-alikes" not in added.stderr
     assert data(scr("allow", "room", "--json"))["corrections"] == []
 
