@@ -661,15 +661,15 @@ def pair_up(query_text: str, edit: Edit, weigh: WordWeights) -> Pair:
     later = None if _asks(query, low, high) else _asked_later(query, high)
     if later is not None:
         low, high, at = later
-        name = query.text[query.starts[start] : query.ends[end - 1]]
+        written = query.text[query.starts[start] : query.ends[end - 1]]
         if at < 0:
             clause = _between(query, low, high)
-            relation, clause = f"{PLACEHOLDER}: {clause}", f"{name}: {clause}"
+            relation, clause = f"{PLACEHOLDER}: {clause}", f"{written}: {clause}"
             at_end = at = low
         else:
             at_end, behind = at + 1, _behind(query, at, high)
             relation = without(query, at, at_end, low, high, PLACEHOLDER + behind)
-            clause = without(query, at, at_end, low, high, name + behind)
+            clause = without(query, at, at_end, low, high, written + behind)
         return Pair(
             query, ready, match, at, at_end, low, high, clause, relation, relation, True, there, likened, asked, stated
         )

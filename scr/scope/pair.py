@@ -197,8 +197,8 @@ class EvidenceGatherer:
             if pair.edit.edit.prompt:
                 cosines[row, 2] = prompt if whole else keys[pair.clause] @ keys[pair.edit.prompt.text]
             if not pair.edit.subjects:
-                stated = prompt if pair.edit.edit.prompt else statement
-                cosines[row, 3:5] = stated if whole else keys[pair.clause] @ keys[pair.edit.relation]
+                nearer = prompt if pair.edit.edit.prompt else statement
+                cosines[row, 3:5] = nearer if whole else keys[pair.clause] @ keys[pair.edit.relation]
             elif pair.match.end > pair.match.start:
                 edit_relation = keys[pair.edit.relation]
                 cosines[row, 3] = keys[pair.relation] @ edit_relation
