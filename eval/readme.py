@@ -88,7 +88,8 @@ _EDITORS = (
 COMMANDS = {
     "pocket": "python -m scr.pocket.evaluate --json",
     "main_job": "python -m eval.benchmarks.main_job --json",
-    "scope": "scr eval scope --memory DATA/scope_dev_memory.jsonl --queries DATA/scope_dev_queries.jsonl --json",
+    "scope": "scr eval scope --memory DATA/scope_dev_memory.jsonl --queries DATA/scope_dev_queries.jsonl "
+    "--false-fire 0.01 --json",
     "statements": "python -m eval.benchmarks.statements --data DATA --json",
     "cold_start": "python -m eval.benchmarks.cold_start --json",
     "pocket_editors": "python -m eval.benchmarks.pocket_editors --methods "
@@ -168,10 +169,16 @@ def _main_job(found: dict[str, Any]) -> Table:
 
 
 def _scope(found: dict[str, Any]) -> Table:
-    rows = [(kind, f"{of['share']:.3f}", str(of["n"])) for kind, of in found["kinds"].items()]
-    means = f"HM {found['hm']:.3f}, in scope {found['in_mean']:.3f}, out of scope {found['out_mean']:.3f}"
+    budget = found["budget"]
+    at_budget = {kind: f"{1 - of['share']:.3f}" for kind, of in budget["fires"].items()}
+    at_budget |= {kind: f"{of['share']:.3f}" for kind, of in budget["hits"].items()}
+    rows = [(kind, f"{of['share']:.3f}", at_budget.get(kind, ""), str(of["n"])) for kind, of in found["kinds"].items()]
+    means = (
+        f"HM {found['hm']:.3f}, in scope {found['in_mean']:.3f}, out of scope {found['out_mean']:.3f}, "
+        f"adaptive calibration error {found['calibration']['adaptive_error']:.3f}"
+    )
     title = f"The scope decision on {found['edits']} edits in one memory, {found['weights']} ({means}):"
-    return title, ("kind", "right", "of"), rows
+    return title, ("kind", "right", f"right at a budget of {budget['budget']:.0%} false fires", "of"), rows
 
 
 def _statements(found: dict[str, Any]) -> Table:
