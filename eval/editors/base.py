@@ -13,7 +13,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from torch import Tensor
 
 from eval.editors.anatomy import Anatomy, dissect
@@ -21,6 +20,7 @@ from eval.editors.forms import RAW, Form
 from eval.editors.lessons import Lesson, lesson
 from eval.editors.replay import frozen
 from eval.editors.weights import EditedWeights
+from eval.forced import row_likelihood
 from memory_store.edit import Edit, PutResult, PutStatus
 from memory_store.errors import EditNotFoundError
 from scr.language_model import HFLanguageModel
@@ -214,17 +214,3 @@ class WeightEditor(ABC):
 
     def __exit__(self, *exc: object) -> None:
         self.restore()
-
-
-def row_likelihood(model: Any, rows: Sequence[Row]) -> list[tuple[float, int, bool]]:
-    """Teacher-forced score of each row's answer: log-probability (nats), its tokens, whether all are greedy."""
-    found = []
-    for prompt, answer in rows:
-        ids = torch.tensor([[*prompt, *answer]], device=model.device)
-        with torch.inference_mode():
-            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]  # (tokens, vocabulary)
-        wanted = ids[0, len(prompt) :]
-        scores = logits[len(prompt) - 1 : -1].float().log_softmax(-1)  # (answer, vocabulary)
-        chosen = scores.gather(-1, wanted[:, None])[:, 0]
-        found.append((float(chosen.double().sum()), len(wanted), bool((scores.argmax(-1) == wanted).all())))
-    return found

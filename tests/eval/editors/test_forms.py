@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 
-from eval.editors.base import row_likelihood
 from eval.editors.errors import ConfigError
 from eval.editors.fine_tune import FineTune, FineTuneConfig
 from eval.editors.forms import Chat, Form
@@ -15,6 +14,7 @@ from eval.editors.lessons import lesson
 from eval.editors.lora import Lora, LoraConfig
 from eval.editors.subjects import requests, subject_row
 from eval.editors.wise import Wise, WiseConfig
+from eval.forced import row_likelihood
 from memory_store.edit import Edit
 from scr.pocket import MODEL_DIR
 

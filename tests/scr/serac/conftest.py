@@ -30,6 +30,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+def saved(model: Any, tokenizer: Any, folder: Path) -> str:
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> str:
     import torch
@@ -47,9 +53,7 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> str:
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
-    t.BertModel(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
+    return saved(t.BertModel(config), tokenizer, folder)
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +75,4 @@ def tiny_t5(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> str:
         eos_token_id=0,
         pad_token_id=1,
     )
-    t.T5ForConditionalGeneration(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
+    return saved(t.T5ForConditionalGeneration(config), tokenizer, folder)
