@@ -127,6 +127,10 @@ def stated_of(fact: Fact, rng: random.Random, *, seed: int = SEED) -> str:
     return _made(seed).stated(fact, fact.object, rng)
 
 
+_wordings = functools.cache(wordings)
+"""Putting the yes/no questions of a relation together takes as long as making a hundred cases."""
+
+
 @functools.cache
 def _made(seed: int) -> _Atlas:
     return _Atlas(load_facts(), seed)
@@ -206,7 +210,7 @@ class _Atlas:
 
     def _yes_no(self, fact: Fact, target: str, rng: random.Random) -> Iterable[Probe]:
         for answer, right in ((target, "Yes"), (fact.object, "No")):
-            text = filled(rng.choice(wordings(fact.relation, "yes_no", "evaluation")), fact.subject, answer)
+            text = filled(rng.choice(_wordings(fact.relation, "yes_no", "evaluation")), fact.subject, answer)
             yield Probe(kind="yes_no", prompt=text, accepted=(right,), rival="No" if right == "Yes" else "Yes")
 
     def _alias(self, fact: Fact, target: str, rng: random.Random) -> Iterable[Probe]:
@@ -218,7 +222,7 @@ class _Atlas:
     def _reversed(self, fact: Fact, target: str, rng: random.Random) -> Iterable[Probe]:
         others = self.held[fact.relation, target] - {fact.subject}
         if not others and self.given[fact.relation, target] == 1:
-            wording = rng.choice(wordings(fact.relation, "reversed", "evaluation"))
+            wording = rng.choice(_wordings(fact.relation, "reversed", "evaluation"))
             yield Probe(kind="reversed", prompt=filled(wording, fact.subject, target), accepted=(fact.subject,))
 
     def _two_hop(self, fact: Fact, target: str, rng: random.Random) -> Iterable[Probe]:
@@ -267,7 +271,7 @@ class _Atlas:
 
     def stated(self, fact: Fact, answer: str, rng: random.Random) -> str:
         """A cloze: the relation's own wording or, as often, a general one."""
-        found = wordings(fact.relation, "statement", "evaluation")
+        found = _wordings(fact.relation, "statement", "evaluation")
         own = _own(fact.relation, "statement")
         wording = rng.choice(found[:own]) if own and rng.random() < 0.5 else rng.choice(found)
         return article(filled(wording, fact.subject), answer)
@@ -285,7 +289,7 @@ class _Atlas:
 
     @staticmethod
     def _question_wordings(relation: str) -> tuple[str, ...]:
-        return wordings(relation, "question", "evaluation")
+        return _wordings(relation, "question", "evaluation")
 
     def _surnames(self) -> dict[str, str]:
         """Person → last name, where nothing else here has that word in its name."""
