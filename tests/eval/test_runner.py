@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 import torch
+from click.testing import CliRunner
 
 from eval.atlas import load_atlas
 from eval.ballast import ballast
 from eval.cases import Dataset, EvalCase, Probe
+from eval.cli import eval_group
 from eval.datasets import load_dataset
 from eval.forced import row_likelihood
 from eval.methods import Bench, Spec, make_editor, read_spec, spectra, with_tuned
@@ -513,27 +515,33 @@ def test_slow_methods_are_left_out_where_nobody_asked_for_them(bench: Bench, atl
     assert read_result(tmp_path).methods["grace"].points == [2]
 
 
-def test_a_run_survives_kill_9(tmp_path: Path) -> None:
-    """The command itself, killed while it answers; the same command finishes and the killed one's lines stand."""
-    out = tmp_path / "run"
-    words = "--methods base,copy --edits 1,8 --singles 2 --probed 8 --fixed 30 --max-new-tokens 8".split()
-    command = [sys.executable, "-m", "scr", "eval", "run", *words, "--out", str(out)]
-    environment = {**os.environ, "SCR_ENCODER": "hash", "OMP_NUM_THREADS": "1"}
+def test_a_weight_editor_that_is_killed_goes_on_to_the_same_rows(tmp_path: Path) -> None:
+    """The command itself, killed by signal 9 with an edit in the weights, started again, against one left alone."""
+    words = "eval run --methods ft-m --edits 1,6 --singles 3 --probed 6 --fixed 6 --max-new-tokens 8 --out".split()
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    file = killed / "methods" / file_of("ft-m")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "scr", *words, str(killed)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: lines_of(out / BASE_FILE) > 10, process)
+        wait_for(lambda: lines_of(file) > 12, process)
         process.send_signal(signal.SIGKILL)
     finally:
         process.kill()
         process.wait()
-    before = (out / BASE_FILE).read_bytes()
-    assert not (out / "report.html").exists()
-    done = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["points"] == [1, 8]
-    whole = before[: before.rfind(b"\n") + 1]
-    assert (out / BASE_FILE).read_bytes().startswith(whole)
-    assert "<svg" in (out / "report.html").read_text(encoding="utf-8")
+    before = file.read_bytes()
+    assert b'"event": "done"' not in before and not (killed / "report.html").exists()
+    with subprocess.Popen(
+        [*command, "--json"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as again:
+        undisturbed = CliRunner().invoke(eval_group, [*words[1:], str(alone)])
+        told, talk = again.communicate(timeout=300)
+    assert (again.returncode, undisturbed.exit_code) == (0, 0), talk + undisturbed.output
+    assert json.loads(told)["points"] == [1, 6]
+    assert file.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
+    assert rows_of(killed, "ft-m") == rows_of(alone, "ft-m")
+    assert (killed / BASE_FILE).read_bytes() == (alone / BASE_FILE).read_bytes()
+    assert "<svg" in (killed / "report.html").read_text(encoding="utf-8")
 
 
 def wait_for(ready: Any, process: subprocess.Popen[bytes]) -> None:
