@@ -596,7 +596,7 @@ class EditedModel:
             return self.model.generate(*args, **kwargs)
         call = SplitCall(self.model, ids, config, named)
         turns = [self.turns.find(row) for row in self._rows(call)]
-        decisions = [at_once(decision) for decision in self.follow([turn.query for turn in turns])]
+        decisions = self.follow([turn.query for turn in turns])
         self.editor.note_use([turn.query for turn in turns], decisions, namespace=self._namespace())
         shown = [self._shown(t, d, call.room) for t, d in zip(turns, decisions, strict=True)]
         if call.room < 1 or not any(row.ids or row.said is not None for row in shown):
@@ -628,26 +628,43 @@ class EditedModel:
         return [row[row != pad].tolist() for row in call.ids]
 
     def _shown(self, turn: Turn, decision: Decision, room: int) -> Shown:
-        """What becomes of a row of the caller's tokens; facts that do not fit its window are left out, last first."""
-        if not decision.in_scope:
+        """What becomes of a row of the caller's tokens; facts that do not fit its window are left out, last first.
+
+        This model reads the facts of a chain at once, before the question as it was asked. The counterfactual model
+        reads one fact: it answers what the chain leaves to ask, and where no edit governs that, this model does.
+        """
+        facts = at_once(decision)
+        if not facts.in_scope:
             return Shown()
-        route = self.editor.router.route(decision)
+        route = self.editor.router.route(decision if decision.in_scope else facts)
+        if route == "counterfactual" and not decision.in_scope:
+            return self._left(turn, decision.asked, room)
         if route in ("verbatim", "counterfactual"):
-            text = decision.in_scope[0].edit.statement
+            edit = decision.in_scope[0].edit
+            text = edit.statement
             if route == "counterfactual":
-                text = self.editor.router.answer([(decision.in_scope[0].edit, turn.query)], room)[0]
+                text = self.editor.router.answer([(edit, decision.asked or turn.query)], room)[0]
             said = self._inert(text) or self._inert(defused(text, self.turns.special_tokens))
             return Shown(said=[*said, *end_token_ids(self.model, self.tokenizer)[:1]])
         if not turn.recognised:
             logger.warning("a row with control tokens does not follow the chat template; no fact is put into it")
             return Shown()
-        while decision.in_scope:
-            block = self._inert(facts_block(_statements(decision), self.turns.special_tokens))
+        while facts.in_scope:
+            block = self._inert(facts_block(_statements(facts), self.turns.special_tokens))
             ids = [*turn.head, *block, *turn.tail]
             if block and len(ids) + room <= self.language_model.window:
                 return Shown(ids)
-            decision = _without_last(decision)
+            facts = _without_last(facts)
         logger.warning("a fact governs this prompt but does not fit the model's window, so it is not used")
+        return Shown()
+
+    def _left(self, turn: Turn, question: str, room: int) -> Shown:
+        """The row with ``question`` in its question's place."""
+        asked = self._inert(defused(question, self.turns.special_tokens))
+        ids = [*turn.head, *asked, *turn.closing]
+        if asked and turn.recognised and len(ids) + room <= self.language_model.window:
+            return Shown(ids)
+        logger.warning("what a chain of facts leaves to ask has no place in this row, so they are not used")
         return Shown()
 
     def _inert(self, text: str) -> list[int]:

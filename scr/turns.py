@@ -28,6 +28,8 @@ class Turn:
     """The question and what follows it."""
     recognised: bool = True
     """False: a row with control tokens that the template does not explain; facts have no place in it."""
+    closing: tuple[int, ...] = ()
+    """The tokens after the question, with which ``tail`` ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,9 @@ class TurnFinder:
             inside = any(token in self._special_ids for token in row[start:-1])
             return Turn(query, row[:start], row[start:], recognised=not (chat and inside))
         head, tail = cut
-        query = self.tokenizer.decode(tail[: self._end(tail)], skip_special_tokens=True).strip()
-        return Turn(query, head, tail)
+        end = self._end(tail)
+        query = self.tokenizer.decode(tail[:end], skip_special_tokens=True).strip()
+        return Turn(query, head, tail, closing=tail[end:])
 
     def _end(self, tail: tuple[int, ...]) -> int:
         """How many tokens of ``tail`` are the question."""

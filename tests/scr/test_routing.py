@@ -9,6 +9,7 @@ import torch
 
 from memory_store.edit import Edit
 from memory_store.errors import ConfigError, EditNotFoundError
+from scr.edited_model import EditedModel
 from scr.language_model import fingerprint_of
 from scr.protocols import Decision, Judged
 from scr.routing import POLICIES, Router
@@ -73,6 +74,52 @@ def test_generate_says_it_in_the_models_own_tokens(edited: Any, france: Edit) ->
     out = m.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=8, do_sample=False)
     assert out[0, : ids.shape[1]].tolist() == ids[0].tolist()
     assert m.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True).strip() == "Lyon"
+
+
+def _generated(m: Any, question: str) -> str:
+    ids = torch.tensor([m.question_ids(question)])
+    out = m.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=8, do_sample=False)
+    assert out[0, : ids.shape[1]].tolist() == ids[0].tolist()
+    return str(m.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)).strip()
+
+
+ADA = Edit(
+    edit_id="ada",
+    subject="Ada Byron",
+    prompt="Ada Byron was born in",
+    target_new="Chile",
+    statement="Ada Byron was born in Chile.",
+)
+CHILE = Edit(
+    edit_id="chile",
+    subject="Chile",
+    prompt="The capital of Chile is",
+    target_new="Lyon",
+    statement="The capital of Chile is Lyon.",
+)
+CHAIN = "What is the capital of the country where Ada Byron was born?"
+LEFT = "What is the capital of Chile?"
+
+
+@pytest.mark.parametrize("arch", ["llama", "gpt2"])
+def test_generate_asks_the_counterfactual_model_what_a_chain_leaves(tiny_folder: Any, arch: str) -> None:
+    targets = Targets()
+    options: dict[str, Any] = {"offline": True, "route": "counterfactual", "counterfactual": targets}
+    with EditedModel.from_pretrained(tiny_folder(arch), **options) as m:
+        m.edit([ADA, CHILE])
+        assert _generated(m, CHAIN) == m.ask(CHAIN).text == "Lyon"
+        assert targets.asked == [("chile", LEFT)] * 2
+
+
+def test_generate_asks_the_model_what_a_chain_leaves_where_no_fact_governs_that(tiny_folder: Any) -> None:
+    options: dict[str, Any] = {"offline": True, "route": "counterfactual", "counterfactual": Targets()}
+    with EditedModel.from_pretrained(tiny_folder("llama"), **options) as m:
+        m.edit(ADA)
+        (decision,) = m.follow([CHAIN])
+        assert decision.asked == LEFT and not decision.in_scope
+        with m.edits_disabled():
+            left, whole = _generated(m, LEFT), _generated(m, CHAIN)
+        assert _generated(m, CHAIN) == left != whole
 
 
 @pytest.mark.parametrize("policy", ["counterfactual", "auto"])
