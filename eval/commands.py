@@ -36,6 +36,7 @@ FULL = f"{QUICK},scr-paper,ike,eren,lightedit,radius,rome,rect,prune,locft-bf"
         scr eval run --methods base,copy,scr,memit,alphaedit,grace --edits 1,10,100 --out comparison
         scr eval run --methods scr,memit,memit:tuned.json --dataset counterfact --data counterfact.json --out cf
         scr eval run -m ./model --methods base,scr --edits 1,10,100,1000 --orders 3 --out big
+        scr eval run -m ./model --device cuda:0 --methods base,scr,memit --workers 2 --out gpu
         scr eval run --methods copy,scr,cosine --edits 100,1000 --ballast 10000 --out large
         scr eval run --methods scr,cosine,scr-paper --edits 100 --withheld --out missing
         scr eval run --methods scr,memit --tuned eval/results/pocket_editors.json --quick --out tuned
@@ -75,6 +76,13 @@ FULL = f"{QUICK},scr-paper,ike,eren,lightedit,radius,rome,rect,prune,locft-bf"
 @click.option("--max-new-tokens", type=click.IntRange(1), default=24, show_default=True, help="Longest answer.")
 @click.option("--ballast", type=click.IntRange(0), default=0, help="Edits about other things in the memory beforehand.")
 @click.option("--withheld", is_flag=True, help="Ask about edits that are missing from the memory: is it silent?")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes that share the methods, each with a model of its own and its part of the cores.",
+)
 @click.option("--again", help="Methods of the run whose rows are set aside and asked anew, with commas between them.")
 @click.option("--quick", is_flag=True, help=f"A look, under a minute: {QUICK}; 1 and 10 edits.")
 @click.option("--full", is_flag=True, help="Also the methods that write one by one, to the last edit.")
@@ -100,6 +108,7 @@ def run(
     max_new_tokens: int,
     ballast: int,
     withheld: bool,
+    workers: int,
     again: str | None,
     quick: bool,
     full: bool,
@@ -112,11 +121,10 @@ def run(
     """
     from eval.datasets import load_dataset
     from eval.editors.cli import default_cache
-    from eval.methods import Bench, read_spec, with_tuned
+    from eval.methods import load_bench, read_spec, with_tuned
     from eval.report import HTML_FILE, MARKDOWN_FILE, write_report
     from eval.runner import RunConfig
     from eval.runner import run as run_all
-    from scr.language_model import load_model
 
     points = numbers(edits) if edits else (1,) if protocol == "single" else (1, 10) if quick else (1, 10, 100)
     specs = [read_spec(name) for name in (methods or (QUICK if quick else FULL)).split(",") if name.strip()]
@@ -147,15 +155,15 @@ def run(
 
         texts = read_corpus(corpus)
     given = session.settings
-    model, tokenizer = load_model(given.model, offline=given.offline, device=given.device)
-    bench = Bench(
-        model,
-        tokenizer,
+    load = partial(
+        load_bench,
+        given.model,
+        device=given.device,
+        offline=given.offline,
         chat=config.chat,
         written=config.written,
         max_new_tokens=max_new_tokens,
         encoder=given.encoder,
-        offline=given.offline,
         corpus=texts,
         cache=default_cache(),
     )
@@ -163,13 +171,15 @@ def run(
     run_all(
         cases,
         specs,
-        bench,
+        load(),
         config,
         out,
         command=_command(),
         model=given.model or "pocket",
         again=[label.strip() for label in again.split(",")] if again else (),
         progress=meter(session),
+        workers=workers,
+        load=load,
     )
     result = write_report(out)
     told = {

@@ -187,6 +187,14 @@ class Bench:
         return {layer: self._moments[layer] for layer in layers}
 
 
+def load_bench(name: str | None, *, device: str | None = None, offline: bool = True, **options: Any) -> Bench:
+    """A bench around a model that is loaded for it; ``options`` are ``Bench``'s."""
+    from scr.language_model import load_model
+
+    model, tokenizer = load_model(name, offline=offline, device=device)
+    return Bench(model, tokenizer, offline=offline, **options)
+
+
 def spaced(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """(content, answer) as a text and its continuation."""
     return [(content, f" {answer.strip()}") for content, answer in pairs]
@@ -670,6 +678,15 @@ def make_editor(spec: Spec, bench: Bench, governing: Governing) -> Compared:
     return Written(bench, inner)
 
 
+def prepare(spec: Spec, bench: Bench) -> Sequence[Sequence[str]] | None:
+    """Compute what the method's editor would ask the bench for, for the cache; its context templates, if it has any."""
+    if spec.entry.family != "parametric" or not method_of(spec.name)[0].needs_moments:
+        return None
+    config, _ = configured(spec.name, bench.model, json.loads(spec.settings) if spec.settings else {})
+    bench.moments(layers_of(config))
+    return bench.templates
+
+
 def settings_of(spec: Spec, model: Any) -> dict[str, Any]:
     """The configuration in force, for the report."""
     from dataclasses import asdict
@@ -688,7 +705,9 @@ __all__ = [
     "Entry",
     "Governing",
     "Spec",
+    "load_bench",
     "make_editor",
+    "prepare",
     "read_spec",
     "rests_on",
     "settings_of",

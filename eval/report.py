@@ -223,6 +223,14 @@ def forms_of(result: Result) -> str:
     )
 
 
+def machine_of(result: Result) -> str:
+    """System, cores, threads, and where they are not the usual ones the device and how many ran at once."""
+    made = result.manifest["made_on"]
+    told = f"{made['system']}, {made['cores']} cores, {made['torch_threads']} torch threads"
+    told += f", {made['workers']} methods at once" if made.get("workers", 1) > 1 else ""
+    return told + (f", on {made['device']}" if made.get("device", "cpu") != "cpu" else "")
+
+
 def command_of(result: Result) -> str:
     return shlex.join(result.manifest["command"]) or "scr eval run (called from Python)"
 
@@ -658,9 +666,8 @@ def _cost(result: Result, look: dict[str, Style]) -> str:
             panels.append(
                 Panel(title, pictures.log_axis(axis, values.values()), {k: Value(v) for k, v in values.items()})
             )
-    made = result.manifest["made_on"]
     caption = (
-        f"On {made['system']}, {made['cores']} cores, {made['torch_threads']} torch threads; the picture shows "
+        f"On {machine_of(result)}; the picture shows "
         "processor time where it was taken, for others on the machine do not stretch it. What a method prepares once "
         "(second moments, context templates) is not counted."
     )
@@ -786,7 +793,7 @@ def _rests_on(result: Result) -> str:
         ("seed", f"{manifest['config']['seed']}, {manifest['config']['orders']} order(s) of the edits"),
         ("commit", made["commit"] or "not a checkout"),
         ("versions", f"Python {made['python']}, " + ", ".join(f"{n} {v}" for n, v in made["versions"].items())),
-        ("machine", f"{made['system']}, {made['cores']} cores, {made['torch_threads']} torch threads; {made['time']}"),
+        ("machine", f"{machine_of(result)}; {made['time']}"),
     ]
     rows = "".join(f"<tr><th>{escape(n)}</th><td>{escape(v)}</td></tr>" for n, v in facts)
     config = json.dumps(manifest["config"], indent=2)

@@ -17,19 +17,20 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TextIO, TypeVar
 
 from eval.atlas import truths
 from eval.ballast import ballast
 from eval.cases import RANKED, Dataset, EvalCase, Kind, Probe, spread, thinned
-from eval.methods import Bench, Compared, Spec, Wording, make_editor, rests_on, settings_of, spectra
+from eval.methods import Bench, Compared, Spec, Wording, make_editor, prepare, rests_on, settings_of, spectra
 from eval.metrics import Scored, is_right, is_unchanged, natural_stop, perplexity
 from eval.room import room
+from eval.workers import Load, share
 from memory_store.edit import Edit
 from memory_store.errors import ConfigError, ScrError
 
@@ -269,15 +270,22 @@ class Journal:
     """JSON Lines that are only ever added to. A last line that was cut off by a kill is dropped on opening."""
 
     def __init__(self, path: Path) -> None:
+        """
+        Raises:
+            ConfigError: a whole line is damaged, or another process writes the file.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.rows = self.read(path)
-        if path.exists():
+        self._file = path.open("a", encoding="utf-8")
+        try:
+            _lock(self._file, path)
+            self.rows = self.read(path)
             data = path.read_bytes()
             whole = data.rfind(b"\n") + 1
             if whole < len(data):
-                with path.open("r+b") as file:
-                    file.truncate(whole)
-        self._file = path.open("a", encoding="utf-8")
+                self._file.truncate(whole)
+        except BaseException:
+            self._file.close()
+            raise
 
     @staticmethod
     def read(path: Path) -> list[dict[str, Any]]:
@@ -314,6 +322,22 @@ class Journal:
         self._file.close()
 
 
+def _lock(file: TextIO, path: Path) -> None:
+    """For this process alone until the file is closed; where the system knows no such locks, nothing.
+
+    Raises:
+        ConfigError: another process has it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise ConfigError(f"{path} is being written by another run; wait for it, or end it") from error
+
+
 def file_of(label: str) -> str:
     """The file name of a method's rows.
 
@@ -340,6 +364,8 @@ def run(
     model: str = "",
     again: Sequence[str] = (),
     progress: Progress | None = None,
+    workers: int = 1,
+    load: Load | None = None,
 ) -> None:
     """Run every method that is not finished yet and leave its rows in ``out``.
 
@@ -350,10 +376,12 @@ def run(
         command: what a person types to run this again.
         model: the model's name.
         again: labels of methods whose rows are set aside whatever they rest on.
+        workers: processes that share the methods, each with a model of its own.
+        load: makes a worker's bench, like ``bench``; needed for more than one.
 
     Raises:
-        ConfigError: ``out`` holds another run, a method is named twice, or the weights are not those of the base after
-            a method and cannot be brought back.
+        ConfigError: ``out`` holds another run, a method is named twice, the weights are not those of the base after
+            a method and cannot be brought back, or a worker failed.
     """
     labels = [spec.label for spec in specs]
     if not labels or len(set(labels)) < len(labels):
@@ -361,12 +389,14 @@ def run(
     unknown = [label for label in again if label not in labels]
     if unknown:
         raise ConfigError(f"{unknown[0]} is to be asked again but not among the methods: {', '.join(labels)}")
+    if workers < 1 or (workers > 1 and load is None):
+        raise ConfigError(f"workers must be at least 1, and more than one need load=..., got {workers}")
     heavy = [spec.label for spec in specs if spec.entry.family == "parametric"]
     if config.ballast and heavy:
         raise ConfigError(f"ballast is for methods with a memory; leave out {', '.join(heavy)}")
     plan = Plan(dataset, config)
     pristine = bench.digest()
-    _keep_manifest(out, dataset, specs, bench, config, pristine, command, model)
+    _keep_manifest(out, dataset, specs, bench, config, pristine, command, model, workers)
     for label in again:
         _set_aside(out / METHODS_FOLDER / file_of(label))
     total = len(specs) * sum(len(stop.questions) for stop in plan.stops)
@@ -379,13 +409,36 @@ def run(
             progress(label, answered, total)
 
     with Journal(out / BASE_FILE) as kept:
-        base = BaseAnswers(kept, bench)
-        for spec in specs:
-            if bench.digest() != pristine:
-                raise ConfigError("the model's weights are not the base's; load it again and run the same command")
-            base.ensure(plan.prompts)
-            with Journal(out / METHODS_FOLDER / file_of(spec.label)) as journal:
-                _MethodRun(plan, spec, bench, base, journal, pristine, tell).run()
+        base = BaseAnswers(kept.rows, bench, kept)
+        base.ensure(plan.prompts)
+        if workers == 1 or load is None:
+            for spec in specs:
+                run_method(plan, spec, bench, base, out, pristine, tell)
+    if workers > 1 and load is not None:
+        # Prepared once, here: second moments for the cache that the workers read, templates to be given to them.
+        templates = [prepare(spec, bench) for spec in specs]
+        found = next((some for some in templates if some is not None), None)
+        share(dataset, specs, config, out, pristine, tell, workers=min(workers, len(specs)), load=load, templates=found)
+
+
+def run_method(
+    plan: Plan,
+    spec: Spec,
+    bench: Bench,
+    base: BaseAnswers,
+    out: Path,
+    pristine: str,
+    tell: Callable[[str, int], None],
+) -> None:
+    """Bring one method's file to its end; ``base`` has every answer of the plan.
+
+    Raises:
+        ConfigError: the weights are not the base's, or another process writes the file.
+    """
+    if bench.digest() != pristine:
+        raise ConfigError("the model's weights are not the base's; load it again and run the same command")
+    with Journal(out / METHODS_FOLDER / file_of(spec.label)) as journal:
+        _MethodRun(plan, spec, bench, base, journal, pristine, tell).run()
 
 
 _Item = TypeVar("_Item")
@@ -403,13 +456,15 @@ def chunks(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
 class BaseAnswers:
     """What the unedited model says; asked once, kept on disk."""
 
-    def __init__(self, journal: Journal, bench: Bench) -> None:
+    def __init__(self, rows: Iterable[Mapping[str, Any]], bench: Bench, journal: Journal | None = None) -> None:
+        """``rows`` are those asked already; without a ``journal`` they have to be all."""
         self._journal, self._bench = journal, bench
-        self._said: dict[str, str] = {row["prompt"]: row["answer"] for row in journal.rows}
+        self._said: dict[str, str] = {row["prompt"]: row["answer"] for row in rows}
 
     def ensure(self, prompts: Sequence[str]) -> None:
         """Ask what is missing; the model must be the unedited one."""
         for some in chunks([prompt for prompt in prompts if prompt not in self._said]):
+            assert self._journal is not None, "answers that are only read have to be whole"
             said = [natural_stop(text, sentence=not self._bench.chat) for text in self._bench.say(some)]
             self._journal.add({"prompt": p, "answer": a} for p, a in zip(some, said, strict=True))
             self._said.update(zip(some, said, strict=True))
@@ -647,6 +702,7 @@ def _keep_manifest(
     pristine: str,
     command: Sequence[str],
     model: str,
+    workers: int,
 ) -> None:
     """Write ``run.json``, or check that it is of the same run; methods may be added.
 
@@ -704,7 +760,7 @@ def _keep_manifest(
         if set(about["methods"]) == set(methods):
             about["command"] = list(command)
     else:
-        about |= {"methods": methods, "command": list(command), "made_on": _surroundings()}
+        about |= {"methods": methods, "command": list(command), "made_on": _surroundings(bench, workers)}
     written = path.with_name(MANIFEST + ".new")
     written.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(written, path)
@@ -739,7 +795,7 @@ def read_manifest(out: Path) -> dict[str, Any]:
     return found
 
 
-def _surroundings() -> dict[str, Any]:
+def _surroundings(bench: Bench, workers: int) -> dict[str, Any]:
     import torch
 
     versions = {}
@@ -753,7 +809,9 @@ def _surroundings() -> dict[str, Any]:
         "versions": versions,
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
+        "torch_threads": max(1, torch.get_num_threads() // workers),
+        "workers": workers,
+        "device": str(bench.model.device),
         "commit": _commit(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
@@ -793,4 +851,5 @@ __all__ = [
     "file_of",
     "read_manifest",
     "run",
+    "run_method",
 ]
