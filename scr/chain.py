@@ -2,7 +2,9 @@
 
 "What is the capital of the country where Ada was born?" A phrase of the question that an edit governs, taken for
 itself, gives way to the edit's object; the question that is left is judged again, against the same memory. Every hop
-passes the scope decision, so that what is denied, superseded or not yet valid enters no chain. No language model is
+passes the scope decision, so that what is denied, superseded or not yet valid enters no chain. An edit that answers
+with another kind of thing than is asked for stands inside the question: a city where a country is asked for gives
+"which country is that city in?" (``scr.question_kinds``). No language model is
 asked to follow a format; where one is given, it answers phrases that no edit governs.
 
 A round is one batch of decisions: the question that is left and the phrases in it. A question of one hop costs the one
@@ -17,8 +19,9 @@ from typing import Literal
 
 from memory_store.edit import Edit
 from memory_store.identity import fold, names_of
-from scr.phrases import Phrase, asked_of, phrases, proper_names, rest_words, says_who
+from scr.phrases import Phrase, asked_of, is_office, phrases, proper_names, rest_words, says_who
 from scr.protocols import Decision, Hop, Judged
+from scr.question_kinds import differ, kind_asked, kind_told, lies_in
 from scr.relations import readings
 
 MOST_HOPS = 4
@@ -70,11 +73,19 @@ class _State:
             return replace(self.decision, near_misses=missed, hops=tuple(self.hops), asked=self.question)
         return self.first  # nothing of the memory took part
 
-    def went(self, candidate: _Candidate, thing: str, judged: Judged | None) -> None:
+    def went(self, candidate: _Candidate, told: str, judged: Judged | None) -> None:
+        thing = told.rstrip("!?") or told  # of a name, too, it would end the sentence
         self.question = candidate.phrase.replaced(candidate.reading, thing)
         self.names = {thing: False}
         self.thing = thing
-        self.hops.append(Hop(candidate.phrase.text, thing, judged))
+        self.hops.append(Hop(candidate.phrase.text, told, judged))
+
+    def lies_in(self, judged: Judged, larger: str) -> None:
+        """Go on to the larger place in which an edit's object lies."""
+        self.thing = judged.edit.target_new
+        self.question = f"Which {larger} is {self.thing} in?"
+        self.names = {self.thing: False}
+        self.hops.append(Hop(judged.edit.subject, self.thing, judged))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +94,25 @@ class _Candidate:
 
     reading: str
     phrase: Phrase
+    name: str
+    """Round which the phrase was found."""
 
     @property
     def asked(self) -> str:
         """The phrase as a sentence up to its answer, which asks for a person as well as for a thing."""
         text = self.phrase.text
         return f"{text[:1].upper()}{text[1:]} is"
+
+    @property
+    def kind(self) -> str:
+        """The kind of thing that the phrase says it stands for."""
+        return kind_asked(self.asked, self.name)
+
+    @property
+    def question(self) -> str:
+        """What a model is asked."""
+        who = self.kind == "someone" or is_office(self.phrase.text)
+        return f"{'Who' if who else 'What'} is {self.phrase.text}?"
 
 
 def follow(
@@ -129,13 +153,18 @@ def follow(
             chosen = _chosen(state, [(candidate, _about(state, next(decided))) for candidate in candidates], alike)
             if chosen is not None:
                 state.went(chosen[0], chosen[1].edit.target_new, chosen[1])
+                continue
+            if state.thing:
+                state.decision = _of_kind(state)
+            if number < hops and (place := _lying_in(state)) is not None:
+                state.lies_in(*place)
             elif not number and not state.names and (names := _names(state.question, _edits(state.decision))):
                 state.names = names  # too long to be looked up: the decision found it by its meaning
             elif state.decision.in_scope or ask is None or number >= hops:
                 state.done = True
             elif state.edited or start == "model":
                 if not candidates and not number:
-                    state.names = dict.fromkeys(proper_names(state.question), False)
+                    state.names = {name: is_office(name) for name in proper_names(state.question)}
                     candidates = _candidates(state)
                 if candidates:
                     unanswered.append((state, candidates[0]))
@@ -143,7 +172,7 @@ def follow(
             else:
                 state.done = True
         if ask is not None and unanswered:
-            said = ask([f"What is {candidate.phrase.text}?" for _, candidate in unanswered])
+            said = ask([candidate.question for _, candidate in unanswered])
             for (state, candidate), text in zip(unanswered, said, strict=True):
                 thing = (text.strip().splitlines() or [""])[0].strip().rstrip(".")
                 thing = thing if len(thing.split()) <= _LONGEST_THING else ""
@@ -186,7 +215,7 @@ def _edits(decision: Decision) -> list[Edit]:
 
 def _candidates(state: _State) -> list[_Candidate]:
     return [
-        _Candidate(reading, phrase)
+        _Candidate(reading, phrase, name)
         for reading in readings(state.question)
         for name, itself in state.names.items()
         for phrase in phrases(reading, name, itself=itself)
@@ -212,6 +241,25 @@ def _about(state: _State, decision: Decision) -> Decision:
     return replace(decision, in_scope=kept, near_misses=(*dropped, *decision.near_misses))
 
 
+def _of_kind(state: _State) -> Decision:
+    """A decision after a hop, without edits that answer with another kind of thing than is asked for."""
+    kind = kind_asked(state.question, state.thing)
+    kept = tuple(j for j in state.decision.in_scope if not differ(kind, kind_told(j.edit)))
+    dropped = tuple(j for j in state.decision.in_scope if j not in kept)
+    return replace(state.decision, in_scope=kept, near_misses=(*dropped, *state.decision.near_misses))
+
+
+def _lying_in(state: _State) -> tuple[Judged, str] | None:
+    """The edit that says where something is, and the kind of larger place that is asked for instead."""
+    there = f" {fold(state.question)} "
+    for judged in state.decision.in_scope[:1]:
+        edit, asked = judged.edit, kind_asked(state.question, judged.edit.subject)
+        named = any(f" {name} " in there for name in names_of(edit)) and f" {fold(edit.target_new)} " not in there
+        if named and lies_in(kind_told(edit), asked) and not edit.verbatim:
+            return judged, asked
+    return None
+
+
 def _bare(name: str) -> str:
     return fold(name).removeprefix("the ")
 
@@ -229,34 +277,39 @@ def _chosen(
         found = decision.in_scope[0] if decision.in_scope else None
         if found is None or whole and found.edit.edit_id not in whole:
             continue
-        if not _may(found.edit, candidate, state.question, denied | used):
+        told = kind_told(found.edit)
+        inside = differ(kind_asked(state.question, candidate.name), told)  # it says something else than is asked for
+        if differ(candidate.kind, told):
+            continue
+        if not _may(found.edit, candidate, state.question, denied | used, inside):
             continue
         if found.probability < (whole[found.edit.edit_id] - _WORSE if whole else _SURE):
             continue
-        options.append((candidate, found))
+        options.append((candidate, found, inside))
     if not options:
         return None
-    innermost = max(candidate.phrase.start for candidate, _ in options)
-    options = [(c, j) for c, j in options if c.phrase.start == innermost]
-    best = max(j.probability for _, j in options)
-    candidate, found = min(
-        ((c, j) for c, j in options if j.probability >= best - _AS_GOOD), key=lambda o: o[0].phrase.end
-    )
+    innermost = max(candidate.phrase.start for candidate, _, _ in options)
+    options = [option for option in options if option[0].phrase.start == innermost]
+    best = max(found.probability for _, found, _ in options)
+    as_good = (option for option in options if option[1].probability >= best - _AS_GOOD)
+    candidate, found, inside = min(as_good, key=lambda option: option[0].phrase.end)
+    if inside:
+        return candidate, found
     whole_like, part_like = alike([(state.question, found.edit), (candidate.asked, found.edit)])
     apart = candidate.phrase.clause or asked_of(candidate.reading, candidate.phrase)
     nearer = -_NEARER_CLAUSE if apart else _NEARER
     return (candidate, found) if part_like - whole_like >= nearer else None
 
 
-def _may(edit: Edit, candidate: _Candidate, question: str, barred: set[str]) -> bool:
-    """Whether an edit's object may stand in a phrase's place."""
+def _may(edit: Edit, candidate: _Candidate, question: str, barred: set[str], inside: bool) -> bool:
+    """Whether an edit's object may stand in a phrase's place; ``inside``: in any case it is not what is asked for."""
     if not edit.target_new or edit.verbatim or edit.edit_id in barred:
         return False
     outside = candidate.phrase.replaced(candidate.reading, " ")
     if f" {fold(edit.target_new)} " in f" {fold(outside)} ":
         return False  # it asks whether this is the object
-    if candidate.reading != question:
-        return True  # a compound was taken apart, so there are two relations
+    if inside or candidate.reading != question:
+        return True  # or a compound was taken apart, so there are two relations
     own = {word[:_STEM] for word in fold(edit.prompt or edit.statement).split()}
     return any(word[:_STEM] not in own for word in rest_words(candidate.reading, candidate.phrase))
 

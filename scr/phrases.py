@@ -34,11 +34,22 @@ _PARTICIPLES = frozenset(
     "played hold holds held serve serves and or".split()
 )
 """Words with which the question goes on after a clause."""
+_ANYWHERE = frozenset("place location area site spot".split())
+_NO_THINGS = frozenset(
+    "creation formation production founding foundation establishment release publication invention birth death "
+    "citizens people inhabitants residents natives".split()
+)
+"""What happens to a thing, or who lives there, stands for no other thing."""
+_OFFICES = frozenset(
+    "minister president secretary governor mayor general chancellor king queen emperor pope bishop archbishop chairman "
+    "chairwoman director speaker ambassador commissioner coach manager principal".split()
+)
 _QUOTED = re.compile(r"[\"“«]([^\"“”«»]{2,80})[\"”»]")
 _PLACES = frozenset("city town village island river kingdom republic".split())
 """Before "of" and a name they say what the name is of."""
 _OPENING = frozenset('"“«')
 _COPULAS = frozenset("is are was were".split())
+_DO = frozenset("do does did".split())
 _SENTENCE_END = re.compile(r"(?<=[a-z0-9)\"][.!?])[\"”’)]*\s+|\n+")
 _PARTICLES = frozenset("da das de del della den der di do dos du la le van von y".split())
 _NO_NOUNS = {"not"} | _AUXILIARIES | _PREPOSITIONS | _RELATIVE | _DETERMINERS | _PARTICIPLES | {"'s"}
@@ -56,9 +67,9 @@ _GENERIC = frozenset(
 _TYPES: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
     (
         frozenset("city town village place location municipality site venue area".split()),
-        frozenset("capital birthplace headquarters headquarter hometown seat".split()),
+        frozenset("capital birthplace headquarters headquarter hometown seat origin".split()),
     ),
-    (frozenset("country nation state land".split()), frozenset("homeland nationality citizenship".split())),
+    (frozenset("country nation state land".split()), frozenset("homeland nationality citizenship origin".split())),
     (frozenset({"continent"}), frozenset()),
     (frozenset("language tongue".split()), frozenset()),
     (
@@ -139,7 +150,8 @@ def phrases(question: str, name: str, *, itself: bool = False) -> list[Phrase]:
 
     ``itself``: the name may be such a phrase, as "the Home Secretary" is.
     """
-    return [p for p in every_phrase(question, name, itself=itself) if asks_more(question, p)][:MOST_PHRASES]
+    found = every_phrase(question, name, itself=itself)
+    return [p for p in found if asks_more(question, p) and not _is_no_thing(p, name)][:MOST_PHRASES]
 
 
 def every_phrase(question: str, name: str, *, itself: bool = False) -> list[Phrase]:
@@ -152,8 +164,11 @@ def every_phrase(question: str, name: str, *, itself: bool = False) -> list[Phra
         for low, high in _around(words, start, end):
             if (low, high) != (start, end):
                 found.setdefault((low, high))
-        if itself and start and words.words[start - 1] in _DETERMINERS:
-            found.setdefault((start - 1, end))
+        low = start
+        while itself and low and words.words[low - 1] in _GENERIC:
+            low -= 1  # "the current Home Secretary"
+        if itself and low and words.words[low - 1] in _DETERMINERS:
+            found.setdefault((low - 1, end))
     return [_phrase(words, low, high) for low, high in found]
 
 
@@ -165,6 +180,26 @@ def says_who(prompt: str, name: str) -> bool:
     """
     idle = _QUESTION_WORDS | _GENERIC | _AUXILIARIES | _DETERMINERS
     return all(word in idle for word in _outside(prompt, name))
+
+
+def is_office(name: str) -> bool:
+    """Whether a name is that of an office, which somebody holds.
+
+    >>> is_office("Governor of Avalon"), is_office("Avalon")
+    (True, False)
+    """
+    return not _OFFICES.isdisjoint(_read(name).words)
+
+
+def _is_no_thing(phrase: Phrase, name: str) -> bool:
+    """Whether a phrase stands for no other thing: "the death of Ada", "the place where Ada's office is located"."""
+    words = _outside(phrase.text, name)
+    if not _NO_THINGS.isdisjoint(_heads(" ".join(words))):
+        return True
+    if words[-2:-1] and words[-2] in _RELATIVE and words[-1] in _COPULAS:
+        return True  # "the country that is Avalon"
+    idle = _ANYWHERE | _GENERIC | _AUXILIARIES | _DETERMINERS | _RELATIVE | _PREPOSITIONS
+    return not _ANYWHERE.isdisjoint(words) and all(word in idle for word in words)
 
 
 def _outside(text: str, name: str) -> list[str]:
@@ -198,7 +233,8 @@ def _cut_short(question: str, phrase: Phrase) -> bool:
     if not following or following[0] in _NO_NOUNS or following[0].endswith("ed") or not after[:1].isspace():
         return False
     before = _read(_sentence(question, phrase)[0]).words
-    return not (before and before[-1] in _AUXILIARIES)  # "where did the author of Ulysses live"
+    # "where did the author of Ulysses live"
+    return not (before and before[-1] in _AUXILIARIES or _DO & {*before})
 
 
 def rest_words(question: str, phrase: Phrase) -> list[str]:
@@ -365,16 +401,27 @@ def _around(words: _Words, start: int, end: int) -> Iterator[tuple[int, int]]:
                 yield at, high
             if not relative and before in _PREPOSITIONS and (end >= last or words.words[end] in _PARTICIPLES):
                 low, opened = at, 0  # "the author of the song Hey Jude"
+        elif _own_verb(before, between):
+            continue
         elif not (between[-1:] == ("of",) and all(word in _PLACES for word in between[:-1])):
             yield at, end
         if opened >= 2:
             return
 
 
+def _own_verb(before: str, between: Sequence[str]) -> bool:
+    """Whether the question's own verb stands before a name: "do the people work in", "is the office located in"."""
+    participle = between[-2:-1] != () and (between[-2] in _PARTICIPLES or between[-2].endswith("ed"))
+    return before in _COPULAS and participle or before in _DO and between[-1] != "of" and not participle
+
+
 def _nouns_after(words: _Words, low: int, end: int, last: int) -> list[int]:
     """Where nouns that follow a name end: "Ada's country of citizenship", "the Orange Box game developer"."""
     owned = end < len(words) and words.words[end] == "'s"
     at = end + 1 if owned else end
+    verb_follows = not _DO.isdisjoint(words.words[:low])  # "where did Ada's mother pass away"
+    if not owned and verb_follows:
+        return []
     if not owned:
         marked = words.words[low] in _DETERMINERS or words.text[words.starts[low] - 1 : words.starts[low]] in _OPENING
         gap = words.text[words.ends[end - 1] : words.starts[end]] if end < len(words) else ""
@@ -383,11 +430,12 @@ def _nouns_after(words: _Words, low: int, end: int, last: int) -> list[int]:
         if low and words.words[low - 1] in _AUXILIARIES | _RELATIVE:
             return []
     stop = at
-    while stop < last and words.words[stop] not in _NO_NOUNS and not (stop > at and _broken(words, stop - 1)):
+    verbs = _NO_NOUNS if verb_follows else _NO_NOUNS - {"work", "play"}
+    while stop < last and words.words[stop] not in verbs and not (stop > at and _broken(words, stop - 1)):
         stop += 1
     if stop == at or stop - at > (4 if owned else 2) or not owned and words.words[stop - 1].endswith("ed"):
         return []
-    found = [at + 1, stop] if owned else [stop]  # "Ada's mother pass away"
+    found = [at + 1, stop] if owned and verb_follows else [stop, at + 1] if owned else [stop]
     following = words.words[stop : stop + 2]
     if owned and len(following) == 2 and following[0] == "of" and following[1] not in _DETERMINERS:
         found.append(stop + 2)
@@ -406,6 +454,9 @@ def _clause_ends(words: _Words, end: int, last: int) -> list[int]:
         )
         and words.words[at - 1] not in _AUXILIARIES
     ]
+    verb = words.words[end : end + 1]
+    if end + 1 < last and _PARTICIPLES & {*verb} and words.words[end + 1] not in _PREPOSITIONS | _DETERMINERS | {"and"}:
+        found.insert(0, end + 1)  # "to which Ada belongs conduct"
     found = [at for at in found if not any(_broken(words, i) for i in range(end, at - 1))]
     whole = next((i + 1 for i in range(end, last) if _broken(words, i)), last)
     if whole > end:
@@ -448,6 +499,7 @@ __all__ = [
     "asked_of",
     "asks_more",
     "every_phrase",
+    "is_office",
     "only_compares",
     "phrases",
     "proper_names",

@@ -1,6 +1,6 @@
 """Do facts inside a question change its answer? Two hops and more, all edits of a file in one memory.
 
-    python -m eval.benchmarks.chains --data FOLDER [--part odd|even|all] [--skip atlas] [--json]
+    python -m eval.benchmarks.chains --data FOLDER [--part all|odd|even] [--skip atlas] [--json]
 
 - ``ripple`` (``rippleedits_random_1137``), no language model: right is a chain of just the edit in question, with its
   object in what is left to ask, and no edit on what is left that the file does not hold for it.
@@ -13,8 +13,8 @@
 
 Precision is over questions that an edit took part in, recall over all. Rows whose edit contradicts an earlier row's are
 left out with their edits and counted, and so are rows of which another row's edit changes the answer. The rules were
-made on the even rows of each file; the odd ones are reported. Atlas has no such halves: some words of its frames ("I
-need", "would you say") are among those that ask for nothing.
+made on the even rows of each file; the halves of MQuAKE stand side by side, and ``--part odd`` asks the odd ones only.
+Atlas has no such halves: some words of its frames ("I need", "would you say") are among those that ask for nothing.
 """
 
 import json
@@ -39,8 +39,8 @@ from scr.pocket.wordings import WORDINGS, wordings
 
 PARTS = {"even": (0,), "odd": (1,), "all": (0, 1)}
 RIPPLE, MQUAKE = "rippleedits_random_1137.jsonl", "mquake_cf_849.jsonl"
-MOST_ROWS = 40
-"""Rows asked for each number of hops."""
+MOST_ROWS = {3: 40, 4: 40}
+"""Rows asked for a number of hops; two hops are asked of all."""
 
 Row = Mapping[str, Any]
 Ask = Callable[[Sequence[str]], list[str]]
@@ -119,25 +119,36 @@ def ripple(rows: Sequence[Row], part: str) -> dict[str, Any]:
 
 
 def mquake(
-    rows: Sequence[Row], part: str, hops: int, most: int = MOST_ROWS, memory: Memory | None = None
+    rows: Sequence[Row], part: str, hops: int, most: int | None = None, memory: Memory | None = None
 ) -> dict[str, Any]:
-    """Questions of ``hops`` hops: the edits used, and the answers with an oracle for what is not edited."""
+    """Questions of ``hops`` hops: the edits used, and the answers with an oracle for what is not edited.
+
+    Of all rows, also the halves: ``even`` and ``odd``.
+    """
     memory = memory or memory_of(rows)
+    told = {"rows_dropped": memory.dropped, "edits": len(memory.edits)}
+    if part != "all":
+        return told | _figures(_counted(memory, part, hops, most))
+    even, odd = (_counted(memory, half, hops, most) for half in ("even", "odd"))
+    return told | _figures(even + odd) | {"even": _figures(even), "odd": _figures(odd)}
+
+
+def _counted(memory: Memory, part: str, hops: int, most: int | None) -> Counter[str]:
     of_length = [
         row for number, row in memory.rows if len(row["new_single_hops"]) == hops and number % 2 in PARTS[part]
     ]
     asked = [row for row in of_length if not _overridden(row, memory)][:most]
     questions = [(row, question) for row in asked for question in row["questions"]]
     alone = memory.editor.follow([question for _, question in questions])
-    edits, answers = Counter[str](), Counter[str]()
-    any_right: dict[int, bool] = {}
+    n = Counter(rows=len(asked), overridden=sum(_overridden(row, memory) for row in of_length))
+    answered: set[int] = set()
     for (row, question), decision in zip(questions, alone, strict=True):
         wanted = [edit.edit_id for edit in _along(row, memory) if edit is not None]
         used = [hop.judged.edit.edit_id for hop in decision.hops if hop.judged] + list(decision.edit_ids[:1])
-        edits["asked"] += 1
-        edits["used"] += bool(used)
-        edits["right"] += used == wanted
-        edits["no edited subject"] += not any(
+        n["asked"] += 1
+        n["edits used"] += bool(used)
+        n["edits right"] += used == wanted
+        n["no edited subject"] += not any(
             f" {fold(e.subject)} " in f" {fold(question)} " for e in _along(row, memory) if e
         )
         oracle = _oracle(row, memory)
@@ -147,29 +158,33 @@ def mquake(
         said = informed.in_scope[0].edit.target_new if informed.in_scope else oracle([informed.asked or question])[0]
         right = fold(said) in {fold(text) for text in (row["new_answer"], *row["new_answer_alias"])}
         on_the_way = [fold(hop["answer"]) for hop in row["new_single_hops"][:-1]]
-        answers["used"] += bool(informed.in_scope or informed.hops)
-        answers["right"] += right
-        answers["right and used"] += right and bool(informed.in_scope or informed.hops)
-        answers["hops right"] += right and [fold(hop.answer) for hop in informed.hops] == on_the_way
-        answers["first right"] += right and question == row["questions"][0]
-        any_right[id(row)] = any_right.get(id(row), False) or right
+        n["answers used"] += bool(informed.in_scope or informed.hops)
+        n["answers right"] += right
+        n["answers right and used"] += right and bool(informed.in_scope or informed.hops)
+        n["hops right"] += right and [fold(hop.answer) for hop in informed.hops] == on_the_way
+        n["first right"] += right and question == row["questions"][0]
+        n["any right"] += right and id(row) not in answered
+        answered |= {id(row)} if right else set()
+    return n
+
+
+def _figures(n: Counter[str]) -> dict[str, Any]:
+    asked, rows = max(n["asked"], 1), max(n["rows"], 1)
     return {
-        "questions": edits["asked"],
-        "rows": len(asked),
-        "rows_dropped": memory.dropped,
-        "rows_overridden": sum(_overridden(row, memory) for row in of_length),
-        "edits": len(memory.edits),
-        "no_edited_subject": edits["no edited subject"] / edits["asked"],
+        "questions": n["asked"],
+        "rows": n["rows"],
+        "rows_overridden": n["overridden"],
+        "no_edited_subject": n["no edited subject"] / asked,
         "without_oracle": {
-            "precision": edits["right"] / max(edits["used"], 1),
-            "recall": edits["right"] / edits["asked"],
+            "precision": n["edits right"] / max(n["edits used"], 1),
+            "recall": n["edits right"] / asked,
         },
         "with_oracle": {
-            "precision": answers["right and used"] / max(answers["used"], 1),
-            "recall": answers["right"] / edits["asked"],
-            "hop_accuracy": answers["hops right"] / edits["asked"],
-            "first_question": answers["first right"] / len(any_right),
-            "any_of_its_questions": sum(any_right.values()) / len(any_right),
+            "precision": n["answers right and used"] / max(n["answers used"], 1),
+            "recall": n["answers right"] / asked,
+            "hop_accuracy": n["hops right"] / asked,
+            "first_question": n["first right"] / rows,
+            "any_of_its_questions": n["any right"] / rows,
         },
     }
 
@@ -325,7 +340,7 @@ def read(path: Path) -> list[Row]:
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder with the files.")
 @click.option(
-    "--part", type=click.Choice(sorted(PARTS)), default="odd", show_default=True, help="Which rows are asked."
+    "--part", type=click.Choice(sorted(PARTS)), default="all", show_default=True, help="Which rows are asked."
 )
 @click.option("--edits", default=1000, show_default=True, help="Edits of atlas.")
 @click.option("--skip", multiple=True, type=click.Choice(["ripple", "mquake", "atlas"]), help="Leave a part out.")
@@ -339,7 +354,7 @@ def main(data: Path, part: str, edits: int, skip: tuple[str, ...], as_json: bool
         rows = read(data / MQUAKE)
         memory = memory_of(rows)
         for hops in (2, 3, 4):
-            found[f"mquake_{hops}"] = mquake(rows, part, hops, memory=memory)
+            found[f"mquake_{hops}"] = mquake(rows, part, hops, MOST_ROWS.get(hops), memory)
         two = [
             row["questions"][0] for n, row in memory.rows if len(row["new_single_hops"]) == 2 and n % 2 in PARTS[part]
         ]

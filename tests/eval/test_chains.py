@@ -65,6 +65,8 @@ def test_two_hops_of_which_the_first_is_edited_need_nobody() -> None:
 
 def test_the_oracle_answers_what_is_not_edited_and_nothing_else() -> None:
     figures = mquake([ADA, BO], "all", 2)
+    assert figures["even"]["questions"] == figures["odd"]["questions"] == 1
+    assert figures["odd"] == {k: v for k, v in mquake([ADA, BO], "odd", 2).items() if k in figures["odd"]}
     assert figures["questions"] == 2 and figures["no_edited_subject"] == 0.5
     assert figures["without_oracle"] == {"precision": 1.0, "recall": 0.5}
     assert figures["with_oracle"]["recall"] == figures["with_oracle"]["hop_accuracy"] == 1.0

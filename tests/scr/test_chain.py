@@ -143,3 +143,48 @@ def test_after_a_hop_no_near_name_will_do() -> None:
     memory = Near([fact("Ada", "homeland", "Chadwick"), FACTS[1]])
     (chain,) = memory.follow("What is the capital of the homeland of Ada?")
     assert chain.in_scope == () and chain.near_misses[0].edit.edit_id == "Chad-capital"
+
+
+def test_an_edit_that_says_where_leads_on_to_the_larger_place_that_is_asked_for() -> None:
+    born = Edit(
+        edit_id="born", subject="Ada", prompt="In which city was Ada born?", target_new="Lima", statement="Lima."
+    )
+
+    class Named(Memory):
+        def _one(self, text: str) -> Decision:
+            return Decision((Judged(born, 0.9),) if "Ada" in text else ())
+
+    memory = Named([born])
+    (chain,) = memory.follow("In which country was Ada born?")
+    assert chain.asked == "Which country is Lima in?" and [h.answer for h in chain.hops] == ["Lima"]
+    assert len(memory.batches) == 2
+    for question in ("In which city was Ada born?", "Was Ada born in Lima?", "Which country is Lima, Ada's city, in?"):
+        assert memory.follow(question)[0].hops == ()
+
+
+def test_after_a_hop_an_edit_that_answers_with_another_kind_of_thing_is_none() -> None:
+    class Loose(Memory):
+        def _one(self, text: str) -> Decision:
+            return Decision((Judged(FACTS[1], 0.9),)) if "head of Chad" in text else super()._one(text)
+
+    (chain,) = Loose(FACTS[:2]).follow("Who is the head of the homeland of Ada?")
+    assert chain.asked == "Who is the head of Chad?" and chain.in_scope == ()
+    assert chain.near_misses[0].edit.edit_id == "Chad-capital"
+
+
+def test_the_mark_at_the_end_of_a_title_does_not_end_the_question() -> None:
+    (chain,) = Memory([fact("Ada", "musical", "Mamma Mia!")]).follow("Who is the author of the musical of Ada?")
+    assert chain.asked == "Who is the author of Mamma Mia?" and chain.hops[0].answer == "Mamma Mia!"
+
+
+def test_the_model_is_asked_who_holds_an_office_and_who_a_person_is() -> None:
+    asked: list[str] = []
+
+    def ask(questions: Sequence[str]) -> list[str]:
+        asked.extend(questions)
+        return ["Bo Ray"] * len(questions)
+
+    questions = ("What is the spouse of the current Governor of Avalon?", "Who is the spouse of the author of Xanadu?")
+    chains = Memory(FACTS).follow(*questions, ask=ask, start="model")
+    assert asked == ["Who is the current Governor of Avalon?", "Who is the author of Xanadu?"]
+    assert all(chain.edit_ids == ("Bo Ray-spouse",) for chain in chains)

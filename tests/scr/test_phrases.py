@@ -32,6 +32,9 @@ NESTED = [
     ('What is the birthplace of "Hey Jude"\'s performer?', "Hey Jude", '"Hey Jude"\'s performer'),
     ("What is the composer of Carmen's line of work?", "Carmen", "Carmen's line"),
     ("Which continent is part of the home country of Ada?", "Ada", "the home country of Ada"),
+    ("Which sport did the coach of the team associated with Ada play?", "Ada", "the team associated with Ada"),
+    ("Who made the cover of Ada's notable work?", "Ada", "Ada's notable work"),
+    ("In which language do people of the land to which Ada belongs talk?", "Ada", "the land to which Ada belongs"),
 ]
 SINGLE = [
     ("What is the capital of France?", "France"),
@@ -48,6 +51,13 @@ SINGLE = [
     ("Who founded The Christian Science Monitor?", "Christian Science"),
     ("What was the city of Beijing known for?", "Beijing"),
     ("He was the father of Bo. The mother tongue of Ada is", "Ada"),
+    ("In what year was the founding of Acme?", "Acme"),
+    ("Which language do the citizens of Chad speak?", "Chad"),
+    ("Who governs the country that is Chad?", "Chad"),
+    ("Who leads the place where Acme is situated?", "Acme"),
+    ("In which city is the government located in Chad?", "Chad"),
+    ("In which language do the authorities carry out official talks in Nice?", "Nice"),
+    ("Which country is the origin of Xanadu?", "Xanadu"),
 ]
 
 
