@@ -9,8 +9,11 @@ import click
 
 from eval.commands import abilities, certify, ls, report, run
 from eval.editors.cli import edit, moments, tune
+from eval.studies import attribution
+from scr.cli.decider import Decider
 from scr.cli.options import Command, Group, Session, pass_session
 from scr.cli.output import print_json
+from scr.config import SCOPES
 
 if TYPE_CHECKING:
     from eval.scope import ScopeReport, WeightsChoice
@@ -30,6 +33,7 @@ eval_group.add_command(run)
 eval_group.add_command(report)
 eval_group.add_command(certify)
 eval_group.add_command(abilities)
+eval_group.add_command(attribution)
 eval_group.add_command(ls)
 
 
@@ -48,7 +52,14 @@ eval_group.add_command(ls)
 )
 @click.option("--queries", type=_FILE, required=True, help="JSON Lines: query, kind, edit_ids, source.")
 @click.option("--aliases", type=_FILE, help="JSON Lines: subject, aliases; stored with the edits.")
-@click.option("--decider", type=click.Choice(["pair", "cosine", "llm"]), default="pair", show_default=True)
+@click.option(
+    "--decider",
+    type=Decider(),
+    default="pair",
+    show_default=True,
+    metavar="DECIDER",
+    help=f"{', '.join(SCOPES)}, or a folder from scr train scope.",
+)
 @click.option(
     "--weights",
     type=click.Choice(["cross-fitted", "shipped"]),

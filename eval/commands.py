@@ -9,7 +9,7 @@ import shlex
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +18,8 @@ from memory_store.errors import ConfigError
 from scr.cli.options import Command, Session, pass_session
 
 if TYPE_CHECKING:
-    from eval.methods import Wording
+    from eval.cases import Dataset
+    from eval.methods import Bench, Spec, Wording
 
 _OUT = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -119,17 +120,12 @@ def run(
     Answers are generated and compared whole; teacher-forced figures stand apart. Interrupted, even by kill -9, the
     same command goes on where it was.
     """
-    from eval.datasets import load_dataset
-    from eval.editors.cli import default_cache
-    from eval.methods import load_bench, read_spec, with_tuned
     from eval.report import HTML_FILE, MARKDOWN_FILE, write_report
     from eval.runner import RunConfig
     from eval.runner import run as run_all
 
     points = numbers(edits) if edits else (1,) if protocol == "single" else (1, 10) if quick else (1, 10, 100)
-    specs = [read_spec(name) for name in (methods or (QUICK if quick else FULL)).split(",") if name.strip()]
-    if tuned is not None:
-        specs = with_tuned(specs, tuned)
+    specs = specs_of(methods or (QUICK if quick else FULL), tuned)
     config = RunConfig(
         dataset=dataset,
         points=points,
@@ -147,26 +143,8 @@ def run(
         ballast=ballast,
         withheld=withheld,
     )
-    cases = load_dataset(dataset, data)
-    session.say(cases.described())
-    texts = None
-    if corpus is not None:
-        from eval.editors.sweep import read_corpus
-
-        texts = read_corpus(corpus)
-    given = session.settings
-    load = partial(
-        load_bench,
-        given.model,
-        device=given.device,
-        offline=given.offline,
-        chat=config.chat,
-        written=config.written,
-        max_new_tokens=max_new_tokens,
-        encoder=given.encoder,
-        corpus=texts,
-        cache=default_cache(),
-    )
+    cases = load_cases(session, dataset, data)
+    load = loaded_bench(session, chat=config.chat, written=config.written, max_new_tokens=max_new_tokens, corpus=corpus)
     started = time.monotonic()
     run_all(
         cases,
@@ -175,7 +153,7 @@ def run(
         config,
         out,
         command=_command(),
-        model=given.model or "pocket",
+        model=session.settings.model or "pocket",
         again=[label.strip() for label in again.split(",")] if again else (),
         progress=meter(session),
         workers=workers,
@@ -403,6 +381,42 @@ def _ls_run(session: Session, folder: Path) -> None:
         return "\n".join(lines)
 
     session.print("scr.eval.ls/1", told, as_text)
+
+
+def specs_of(methods: str, tuned: Path | None) -> list[Spec]:
+    """The methods that ``--methods`` names, weight editors with the settings of ``--tuned`` too."""
+    from eval.methods import read_spec, with_tuned
+
+    specs = [read_spec(name) for name in methods.split(",") if name.strip()]
+    return specs if tuned is None else with_tuned(specs, tuned)
+
+
+def load_cases(session: Session, dataset: str, data: Path | None) -> Dataset:
+    """The data set that ``--dataset`` and ``--data`` name; rows kept and dropped are told of."""
+    from eval.datasets import load_dataset
+
+    found = load_dataset(dataset, data)
+    session.say(found.described())
+    return found
+
+
+def loaded_bench(session: Session, *, corpus: Path | None, **options: Any) -> partial[Bench]:
+    """What makes a bench around the session's model, here or in another process."""
+    from eval.editors.cli import default_cache
+    from eval.editors.sweep import read_corpus
+    from eval.methods import load_bench
+
+    given = session.settings
+    return partial(
+        load_bench,
+        given.model,
+        device=given.device,
+        offline=given.offline,
+        encoder=given.encoder,
+        corpus=read_corpus(corpus) if corpus is not None else None,
+        cache=default_cache(),
+        **options,
+    )
 
 
 def numbers(text: str) -> tuple[int, ...]:

@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+from memory_store.errors import ConfigError
+
 _TOGETHER = 32
 """Rows in one forward pass, at most."""
 
@@ -44,4 +46,24 @@ def row_likelihood(model: Any, rows: Sequence[tuple[Sequence[int], Sequence[int]
     return [found[index] for index in range(len(rows))]
 
 
-__all__ = ["row_likelihood"]
+def token_hits(model: Any, prompt: Sequence[int], answer: Sequence[int]) -> tuple[bool, ...]:
+    """Of each token of an answer, whether it is the likeliest after the prompt and the answer's earlier tokens.
+
+    Args:
+        prompt: token ids, at least one.
+        answer: token ids, at least one.
+
+    Raises:
+        ConfigError: one of them is empty.
+    """
+    import torch
+
+    if not prompt or not answer:
+        raise ConfigError(f"a prompt of {len(prompt)} and an answer of {len(answer)} tokens cannot be read")
+    ids = torch.tensor([[*prompt, *answer]], device=model.device)
+    with torch.inference_mode():
+        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, len(prompt) - 1 : -1]
+    return tuple((logits.argmax(-1) == ids[0, len(prompt) :]).tolist())
+
+
+__all__ = ["row_likelihood", "token_hits"]

@@ -254,13 +254,17 @@ class OracleContext(_Listed):
         ]
 
     def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> Scores:
-        return self.bench.language_model.log_likelihood(self._shown(pairs))
+        return self.bench.language_model.log_likelihood(self._pairs(pairs))
 
     def forced(self, pairs: Sequence[tuple[str, str]]) -> Scores:
-        return self.bench.forced(self._shown(pairs))
+        return self.bench.forced(self._pairs(pairs))
 
-    def _shown(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        return [(self._block(self._used(prompt)) + prompt, text) for prompt, text in pairs]
+    def shown(self, prompts: Sequence[str]) -> list[str]:
+        """The questions as the model reads them."""
+        return [self._block(self._used(prompt)) + prompt for prompt in prompts]
+
+    def _pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return list(zip(self.shown([prompt for prompt, _ in pairs]), (text for _, text in pairs), strict=True))
 
     def _used(self, prompt: str) -> list[Edit]:
         return [self.live[edit_id] for edit_id in self.governing.get(prompt, ()) if edit_id in self.live]
@@ -295,12 +299,16 @@ class Retrieved:
 
     def forced(self, pairs: Sequence[tuple[str, str]]) -> Scores:
         prompts = list(dict.fromkeys(prompt for prompt, _ in pairs))
+        read = dict(zip(prompts, self.shown(prompts), strict=True))
+        return self.bench.forced([(read[prompt], text) for prompt, text in pairs])
+
+    def shown(self, prompts: Sequence[str]) -> list[str]:
+        """The questions as the model reads them."""
         tokens = self.edited.turns.special_tokens
-        blocks = {
-            prompt: facts_block([judged.edit.statement for judged in decision.in_scope], tokens)
-            for prompt, decision in zip(prompts, self.edited.decide(prompts), strict=True)
-        }
-        return self.bench.forced([(blocks[prompt] + prompt, text) for prompt, text in pairs])
+        return [
+            facts_block([judged.edit.statement for judged in decision.in_scope], tokens) + prompt
+            for prompt, decision in zip(prompts, self.edited.decide(list(prompts)), strict=True)
+        ]
 
     def __enter__(self) -> Self:
         return self

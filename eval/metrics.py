@@ -59,6 +59,20 @@ def is_unchanged(answer: str, before: str) -> bool:
     return says(answer, before)
 
 
+def token_ratio(said: Sequence[int], target: Sequence[int]) -> float:
+    """Share of positions, of the longer of both, at which a written answer has the right answer's token.
+
+    >>> token_ratio([7, 8], [7, 8]), token_ratio([7, 9, 8], [7, 8]), token_ratio([], [7])
+    (1.0, 0.3333333333333333, 0.0)
+
+    Raises:
+        ConfigError: the right answer has no tokens.
+    """
+    if not target:
+        raise ConfigError("a right answer without tokens cannot be compared with")
+    return sum(a == b for a, b in zip(said, target, strict=False)) / max(len(said), len(target))
+
+
 # --- teacher-forced --------------------------------------------------------------------------------------------
 
 

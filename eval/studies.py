@@ -1,0 +1,144 @@
+"""``scr eval attribution``: what of a figure is the method's, and what the protocol's?
+
+Commands for ``eval.cli``'s group; torch is loaded when one of them runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from eval.commands import load_cases, loaded_bench, specs_of
+from eval.editors.cli import meter
+from scr.cli.options import Command, Session, pass_session
+
+if TYPE_CHECKING:
+    from eval.attribution import Attribution, Setting
+    from eval.methods import Wording
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command(
+    "attribution",
+    cls=Command,
+    short_help="From teacher-forced to generated: what each module of the protocol takes away.",
+    examples="""
+        scr eval attribution --methods base,memit,ft-m,grace
+        scr eval attribution --methods scr,memit --n 30 --written asked --json
+        scr eval attribution --methods ft-m,grace --prompt bare --n 20
+        scr eval attribution --methods memit --prompt instruction --decoding greedy --truncation natural
+        scr eval attribution -m ./model --methods rome --dataset zsre --data zsre.json
+        scr eval attribution --methods grace --order decoding,truncation,prompt,metric
+    """,
+)
+@click.option("--methods", default="base,ft-m,memit,grace", show_default=True, help="Names with commas between them.")
+@click.option("--tuned", type=_FILE, help="Settings by method, as for scr eval run.")
+@click.option("--dataset", default="atlas", show_default=True, help="One of those that scr eval ls names.")
+@click.option("--data", type=_FILE, help="The benchmark's own file; atlas is built in.")
+@click.option("--n", type=click.IntRange(1), default=20, show_default=True, help="Edits, each alone.")
+@click.option(
+    "--order",
+    default="prompt,decoding,truncation,metric",
+    show_default=True,
+    help="In which order the modules are switched from the synthetic choice to the wild one.",
+)
+@click.option("--prompt", type=click.Choice(["bare", "instruction"]), help="Stays so in every column.")
+@click.option("--decoding", type=click.Choice(["forced", "greedy"]), help="Stays so in every column.")
+@click.option("--truncation", type=click.Choice(["target", "natural"]), help="Stays so in every column.")
+@click.option("--metric", type=click.Choice(["ratio", "exact"]), help="Stays so in every column.")
+@click.option(
+    "--written",
+    type=click.Choice(["asked", "raw"]),
+    default="raw",
+    show_default=True,
+    help="Weight editors write raw text, as published, or in the form in which it will be asked.",
+)
+@click.option("--max-new-tokens", type=click.IntRange(1), default=24, show_default=True, help="Longest answer.")
+@click.option("--corpus", type=_FILE, help="Texts for second moments: a JSON list, or one a line.")
+@pass_session
+def attribution(
+    session: Session,
+    methods: str,
+    tuned: Path | None,
+    dataset: str,
+    data: Path | None,
+    n: int,
+    order: str,
+    prompt: str | None,
+    decoding: str | None,
+    truncation: str | None,
+    metric: str | None,
+    written: Wording,
+    max_new_tokens: int,
+    corpus: Path | None,
+) -> None:
+    """Score the same edits from the synthetic setting to generated answers, switching one module of four at a time.
+
+    A module that is given stays so; the others walk. Each column has one decoding, forced or greedy.
+    """
+    from eval.attribution import attribute, ladder
+    from eval.cases import spread
+
+    fixed = {"prompt": prompt, "decoding": decoding, "truncation": truncation, "metric": metric}
+    settings = ladder(
+        [part.strip() for part in order.split(",") if part.strip()], {k: v for k, v in fixed.items() if v}
+    )
+    specs = specs_of(methods, tuned)
+    cases = load_cases(session, dataset, data)
+    bench = loaded_bench(session, written=written, max_new_tokens=max_new_tokens, corpus=corpus)()
+    found = attribute(
+        [cases.cases[i] for i in spread(len(cases.cases), n)], specs, bench, settings, progress=meter(session)
+    )
+    rows = [
+        {
+            "method": row.method,
+            "kind": row.kind,
+            "scores": [
+                {
+                    "prompt": setting.prompt,
+                    "decoding": setting.decoding,
+                    "truncation": setting.truncation,
+                    "metric": setting.metric,
+                    "value": score.value,
+                    "low": score.low,
+                    "high": score.high,
+                }
+                for setting, score in zip(settings, row.scores, strict=True)
+            ],
+        }
+        for row in found
+    ]
+    told: dict[str, Any] = {
+        "model": session.settings.model or "pocket",
+        "dataset": {"described": cases.described(), "sha256": cases.sha256},
+        "edits": found[0].scores[0].units,
+        "written": bench.form.name,
+        "rows": rows,
+    }
+    session.print("scr.eval.attribution/1", told, lambda: as_text(found, settings))
+
+
+def as_text(found: list[Attribution], settings: list[Setting]) -> str:
+    """A table a kind: methods down, settings across, the modules of each setting above it."""
+    from eval.attribution import MODULES
+    from scr.cli.output import table
+
+    parts = []
+    for kind in dict.fromkeys(row.kind for row in found):
+        head = [(kind if m == MODULES[0] else "", m, *(getattr(s, m) for s in settings)) for m in MODULES[1:]]
+        rows = [
+            (row.method, "", *(f"{s.value:.2f} [{s.low:.2f}, {s.high:.2f}]" for s in row.scores))
+            for row in found
+            if row.kind == kind
+        ]
+        first = (kind, MODULES[0], *(s.prompt for s in settings))
+        parts.append(table([*head, *rows], header=first))
+    units = found[0].scores[0].units
+    told = f"{units} edits, each alone; 95 % intervals by bootstrap over subjects; forced and greedy stand apart."
+    return "\n\n".join([*parts, told])
+
+
+__all__ = ["attribution"]
