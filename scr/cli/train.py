@@ -86,6 +86,7 @@ def counterfactual(session: Session, /, data: str, base: str | None, out: str, f
     short_help="SERAC's scope classifier.",
     examples="""
         scr train scope --data edits.jsonl --out my-scope
+        scr train scope --data edits.jsonl --out my-scope --batch 32 --frozen 3 --longest 48
     """,
 )
 @training_options(epochs=1.0, learning_rate=2e-4, batch=16)
@@ -98,8 +99,23 @@ def counterfactual(session: Session, /, data: str, base: str | None, out: str, f
     help="By distance between edit and query, or reading both together.",
 )
 @click.option("--pooling", type=click.Choice(["cls", "mean"]), help="embed: cls, as published, or mean, for our own.")
+@click.option("--scale", type=float, metavar="N", help="embed: of the distance; 1 is published. For our own, measured.")
+@click.option("--frozen", type=click.IntRange(0), default=0, metavar="N", help="Lowest layers that are not trained.")
+@click.option("--longest", type=click.IntRange(8), default=96, show_default=True, metavar="N", help="Tokens of a text.")
 @pass_session
-def scope(session: Session, /, data: str, base: str | None, out: str, kind: Any, pooling: Any, **options: Any) -> None:
+def scope(
+    session: Session,
+    /,
+    data: str,
+    base: str | None,
+    out: str,
+    kind: Any,
+    pooling: Any,
+    scale: float | None,
+    frozen: int,
+    longest: int,
+    **options: Any,
+) -> None:
     """Fine-tune ENCODER to say which edits govern a query, and write DIR for SeracScope.from_pretrained.
 
     Half of the queries outside an edit's scope are hard: those of the file, and others' that our encoder finds near.
@@ -113,10 +129,27 @@ def scope(session: Session, /, data: str, base: str | None, out: str, kind: Any,
     quiet_libraries(session)
     offline = session.settings.offline
     config = TrainConfig(**options)
-    chosen = ScopeConfig(kind=kind, pooling=pooling or ("cls" if base else "mean"))
+    chosen = ScopeConfig(
+        kind=kind,
+        pooling=pooling or ("cls" if base else "mean"),
+        scale=1.0 if scale is None else scale,
+        longest=longest,
+    )
+    fit_scale = scale is None and base is None
     encoder = load_encoder(session.settings.encoder, offline=offline)
     with _progress(session) as progress:
-        report = run(data, base, out, config, chosen, encoder, offline=offline, progress=progress)
+        report = run(
+            data,
+            base,
+            out,
+            config,
+            chosen,
+            encoder,
+            frozen=frozen,
+            fit_scale=fit_scale,
+            offline=offline,
+            progress=progress,
+        )
     _told(session, report, out, f"EditedModel(…, scope=SeracScope.from_pretrained({out!r}))")
 
 

@@ -115,6 +115,29 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Any
     return lambda arch: root / arch if (root / arch).exists() else save_tiny_model(arch, root / arch, tokenizer)
 
 
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> str:
+    """A folder with a random encoder of two layers."""
+    import torch
+    import transformers as t
+
+    folder = tmp_path_factory.mktemp("bert")
+    torch.manual_seed(0)
+    config = t.BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=128,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    t.BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
 class SubjectScope:
     """Fires an edit exactly when its subject stands in the query: a decision one can make in one's head."""
 

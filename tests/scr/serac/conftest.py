@@ -30,32 +30,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def saved(model: Any, tokenizer: Any, folder: Path) -> str:
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
-
-
-@pytest.fixture(scope="session")
-def tiny_bert(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> str:
-    import torch
-    import transformers as t
-
-    folder = tmp_path_factory.mktemp("bert")
-    torch.manual_seed(0)
-    config = t.BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=128,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )
-    return saved(t.BertModel(config), tokenizer, folder)
-
-
 @pytest.fixture(scope="session")
 def tiny_t5(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> str:
     import torch
@@ -75,4 +49,6 @@ def tiny_t5(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> str:
         eos_token_id=0,
         pad_token_id=1,
     )
-    return saved(t.T5ForConditionalGeneration(config), tokenizer, folder)
+    t.T5ForConditionalGeneration(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)

@@ -1,5 +1,6 @@
 """SERAC's classifier as a decider, its training, and the hard negatives it learns from."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from scr.protocols import Candidate
 from scr.scope.serac import ScopeConfig, SeracScope
 from scr.serac.examples import Asked, Example, read_examples
 from scr.serac.loop import TrainConfig
-from scr.serac.losses import probability
+from scr.serac.losses import probability, scope_loss
 from scr.serac.negatives import FARTHEST, NEAREST, mined
-from scr.serac.train_scope import train
+from scr.serac.train_scope import fitted_scale, loss_of, train
 
 QUICK = TrainConfig(learning_rate=3e-3, batch=3, epochs=20, warmup=2, held_out=0.4)
 FORMS = [ScopeConfig(kind="embed"), ScopeConfig(kind="embed", pooling="mean"), ScopeConfig(kind="cross")]
@@ -76,6 +77,56 @@ def test_hard_negatives_are_of_rank_25_to_100_and_never_of_the_same_subject() ->
 
 def test_too_few_queries_leave_nothing_to_mine(data: Path) -> None:
     assert mined(read_examples(data), load_encoder("hash")) == [()] * 6
+
+
+def test_frozen_layers_stay_as_they_are_and_the_others_learn(data: Path, tiny_bert: str, tmp_path: Path) -> None:
+    before = SeracScope.from_base(tiny_bert, ScopeConfig(), offline=True).model.state_dict()
+    train(data, tiny_bert, tmp_path, QUICK, ScopeConfig(), load_encoder("hash"), frozen=1)
+    after = SeracScope.from_pretrained(tmp_path).model.state_dict()
+    kept = {key for key in before if key.startswith(("embeddings", "encoder.layer.0"))}
+    assert kept and all(torch.equal(before[key], after[key]) for key in kept)
+    train(data, tiny_bert, tmp_path / "all", QUICK, ScopeConfig(), load_encoder("hash"))
+    moved = SeracScope.from_pretrained(tmp_path / "all").model.state_dict()
+    assert not any(torch.equal(before[key], moved[key]) for key in kept if key.endswith("query.weight"))
+    with pytest.raises(ConfigError, match="the encoder has 2 layers, so fewer can be frozen, got 2"):
+        train(data, tiny_bert, tmp_path / "more", QUICK, ScopeConfig(), load_encoder("hash"), frozen=2)
+
+
+def test_the_scale_begins_where_the_threshold_parts_what_is_in_scope_from_what_is_not(tiny_bert: str) -> None:
+    facts = {"France": "Lyon", "Spain": "Vigo", "Peru": "Cusco"}
+    examples = [
+        Example(
+            statement=f"The capital of {c} is {t}.",
+            in_scope=(Asked(f"What is the capital of {c}?"),),
+            out_of_scope=(f"Who governs {c} and what do people there think of it?",),
+        )
+        for c, t in facts.items()
+    ]
+    plain = SeracScope.from_base(tiny_bert, ScopeConfig(), offline=True)
+    scale = fitted_scale(plain, examples, [()] * 3, 0)
+    scaled = SeracScope.from_base(tiny_bert, ScopeConfig(scale=scale), offline=True)
+    inside = sorted(scaled.probabilities([(e.statement, e.in_scope[0].query) for e in examples]))[1]
+    outside = sorted(scaled.probabilities([(e.statement, e.out_of_scope[0]) for e in examples]))[1]
+    # Squared distances, whose logarithms these are, lie about ln 2 at equal lengths.
+    assert math.log(inside) + math.log(outside) == pytest.approx(2 * math.log(0.5), rel=1e-3)
+    assert inside != outside
+
+
+def test_by_distance_each_edit_learns_from_the_nearest_stranger_of_its_batch(tiny_bert: str) -> None:
+    scope = SeracScope.from_base(tiny_bert, ScopeConfig(scale=0.05), offline=True)
+    drawn = [("A is b.", "What is A?", "Who is A?"), ("C is d.", "What is C?", "Who is C?")]
+    statements, inside, hard = zip(*drawn, strict=True)
+    near = scope.probabilities([*zip(statements, inside, strict=True), *zip(statements, hard, strict=True)])
+    strangers = scope.probabilities([(statements[0], inside[1]), (statements[1], inside[0])])
+    expected = scope_loss(torch.tensor(near[:2]), torch.tensor([*near[2:], *strangers]))
+    with torch.inference_mode():
+        assert float(loss_of(scope, drawn)) == pytest.approx(float(expected), rel=1e-4)
+        # The same fact twice is no stranger to itself.
+        twice = [drawn[0], drawn[0]]
+        alone = torch.tensor([near[2], near[2], 0.0, 0.0])
+        assert float(loss_of(scope, twice)) == pytest.approx(
+            float(scope_loss(torch.tensor([near[0]] * 2), alone)), rel=1e-4
+        )
 
 
 def test_what_cannot_be_trained_or_loaded_says_what_to_do(tmp_path: Path, tiny_bert: str) -> None:
