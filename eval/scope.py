@@ -24,9 +24,10 @@ from memory_store.edit import Edit
 from memory_store.errors import ConfigError
 from memory_store.identity import identity_of
 from memory_store.store import EditStore
+from scr.aliases import read_table, settled
 from scr.calibration import interval, reliability
 from scr.protocols import Candidate, Decision, Encoder, Keys, LanguageModel, ScopeClassifier
-from scr.scope import load_scope
+from scr.scope import DECIDERS, load_scope
 from scr.scope.pair import PairClassifier
 from scr.scope.recall import recall
 from scr.scope.weights import FINAL, SHIPPED, Weights
@@ -132,25 +133,26 @@ class ScopeReport:
 
 
 def read_cases(memory: Path, queries: Path, aliases: Path | None = None) -> ScopeCases:
-    """Read a scope benchmark's JSON Lines files; its edit_ids are kept.
+    """Read a scope benchmark's JSON Lines files; its edit_ids are kept, and names settled as ``scr alias`` does.
 
     Raises:
         ConfigError: a file is missing or a row lacks a field, with its line.
     """
-    names: dict[str, tuple[str, ...]] = {}
+    rows = _rows(memory, ("edit_id", "statement"))
+    names: dict[str, list[str]] = {}
     if aliases is not None:
-        names = {r["subject"]: tuple(r["aliases"]) for r in _rows(aliases, ("subject", "aliases"))}
+        names, _ = settled(read_table(aliases), [r["subject"] for r in rows if r.get("subject")])
     edits: list[Edit] = []
     identities: set[str] = set()
     shared = 0
-    for r in _rows(memory, ("edit_id", "statement")):
+    for r in rows:
         edit = Edit(
             edit_id=str(r["edit_id"]),
             subject=r.get("subject") or "",
             prompt=r.get("prompt") or "",
             target_new=r.get("target_new") or "",
             statement=r["statement"],
-            aliases=names.get(r.get("subject") or "", ()),
+            aliases=tuple(names.get(r.get("subject") or "", ())),
             source=r.get("source"),
         )
         identity = identity_of(edit)
@@ -313,7 +315,7 @@ class _Panel:
         self._fold_of: dict[str, int] = {}
         if decider != "pair":
             self._deciders: dict[int, ScopeClassifier] = {-1: load_scope(decider, encoder=encoder, model=model)}
-            self.described = "none: nothing is learnt"
+            self.described = "none: nothing is learnt" if decider in DECIDERS else f"those of {decider}"
             inner: Any = self._deciders[-1]
             self.threshold = float(getattr(inner, "inner", inner).threshold)
             return

@@ -30,13 +30,16 @@ class Settings:
     offline: bool = False
     "Never try to reach a model hub."
     scope: str = "pair"
-    "The decider: one of SCOPES."
+    "The decider: one of SCOPES, or the folder of a classifier that ``scr train scope`` wrote."
     record_use: bool = False
     "Note in the log which edits each question used, the question hashed."
 
     def __post_init__(self) -> None:
-        if self.scope not in SCOPES:
-            raise ConfigError(f"unknown scope decider {self.scope!r}; choose one of {', '.join(SCOPES)}")
+        if self.scope not in SCOPES and not Path(self.scope).expanduser().is_dir():
+            raise ConfigError(
+                f"unknown scope decider {self.scope!r}; choose one of {', '.join(SCOPES)}, or give a folder that "
+                "scr train scope wrote"
+            )
 
     @classmethod
     def resolve(

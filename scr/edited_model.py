@@ -45,6 +45,7 @@ from scr.prior import SHORT, Prior, best_candidate, continued_against
 from scr.prompting import defused, facts_block
 from scr.protocols import Answer, CounterfactualModel, Decision, Encoder, ScopeClassifier
 from scr.routing import Policy, Router
+from scr.scope import given_as
 from scr.turns import Turn, TurnFinder
 from scr.verification import Verified, remember, remembered, verify
 
@@ -106,7 +107,8 @@ class EditedModel:
         Args:
             store: an open store, or the path of one (made if absent); None keeps edits in memory only.
             encoder: an encoder or its name; None is all-MiniLM-L6-v2.
-            scope: a decider, or ``pair``, ``cosine``, ``llm`` (this model confirms).
+            scope: a decider, or ``pair``, ``cosine``, ``llm`` (this model confirms), or a folder from ``scr train
+                scope``.
             offline: look for the encoder on this machine only; None asks ``SCR_OFFLINE``.
             editor: everything above in one, built elsewhere.
             route: who answers where an edit governs (``scr.routing``): this model with the fact in its ``context``, the
@@ -222,7 +224,7 @@ class EditedModel:
             "schema": SCHEMA,
             "model": None if name == "pocket" else name,
             "encoder": getattr(self.editor.encoder, "name", None),
-            "scope": self.editor.scope.name,
+            "scope": given_as(self.editor.scope) or self.editor.scope.name,
             "namespace": self.editor.namespace,
             "route": self.route,
             "counterfactual": self._counterfactual_name,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scr.cli.decider import scope_option
 from scr.cli.opening import open_model
 from scr.cli.options import Command, Session, pass_session
 from scr.cli.output import cut, judged_data, one_line, paragraphs, share
@@ -42,7 +43,7 @@ NO_FACT_FIRED = 10
 @click.option("--known-at", metavar="TIME", help="With the facts that were stored at that time.")
 @click.option("--stream/--no-stream", default=None, help="Print words as they come (where a person watches).")
 @click.option("--exit-code", is_flag=True, help=f"End with {NO_FACT_FIRED} when no fact fired.")
-@click.option("--scope", type=click.Choice(["pair", "cosine", "llm"]), help="Who decides whether a fact governs.")
+@scope_option
 @click.option(
     "--route",
     type=click.Choice(["context", "counterfactual", "auto"]),

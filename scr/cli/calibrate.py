@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from memory_store.errors import ConfigError, InvalidEditError
-from scr.cli.corrections import deciding_editor, scope_option
+from scr.cli.corrections import deciding_editor
+from scr.cli.decider import scope_option
 from scr.cli.opening import existing_store, nothing_in, progress_bar, user
 from scr.cli.options import Command, Session, pass_session
 from scr.cli.output import fields

@@ -7,6 +7,7 @@ import click
 
 from memory_store.errors import ScrError
 from scr.cli.ask import explanation, footnote, say_as_it_comes
+from scr.cli.decider import scope_option
 from scr.cli.history import reverted_text
 from scr.cli.opening import NO_FACTS, open_model, user
 from scr.cli.options import Command, Session, pass_session
@@ -34,7 +35,7 @@ _HELP = """\
         printf 'What is the capital of France?\\n/why\\n' | scr chat
     """,
 )
-@click.option("--scope", type=click.Choice(["pair", "cosine", "llm"]), help="Who decides whether a fact governs.")
+@scope_option
 @click.option("--max-new-tokens", type=click.IntRange(1, 8192), default=64, show_default=True, metavar="N")
 @pass_session
 def chat(session: Session, scope: str | None, max_new_tokens: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from memory_store.errors import ConfigError, EditNotFoundError
+from scr.cli.decider import scope_option
 from scr.cli.facts import complete_id, found
 from scr.cli.opening import (
     existing_store,
@@ -145,11 +146,6 @@ def deciding_editor(session: Session, scope: str | None) -> "RetrievalEditor":
     quiet_libraries(session)
     with without_collecting():
         return build_editor(settings)
-
-
-scope_option = click.option(
-    "--scope", type=click.Choice(["pair", "cosine", "llm"]), help="Who decides whether a fact governs."
-)
 
 
 @click.command(

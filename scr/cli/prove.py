@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from memory_store.errors import ConfigError
+from scr.cli.decider import scope_option
 from scr.cli.opening import open_model, progress_bar
 from scr.cli.options import Command, Session, pass_session
 from scr.cli.output import one_line, table
@@ -40,7 +41,7 @@ _PROMPTS = (
 )
 @click.argument("prompts_file", required=False, metavar="[FILE|-]")
 @click.option("--max-new-tokens", type=click.IntRange(1, 1024), default=16, show_default=True, metavar="N")
-@click.option("--scope", type=click.Choice(["pair", "cosine", "llm"]), help="Who decides whether a fact governs.")
+@scope_option
 @pass_session
 def prove(session: Session, prompts_file: str | None, max_new_tokens: int, scope: str | None) -> None:
     """Run prompts (one a line; some of our own without FILE) with and without the memory and compare hashes of the

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from scr.cli.ask import checked_times, hops_data, hops_in_words, seen_at
+from scr.cli.decider import scope_option
 from scr.cli.opening import NO_FACTS, open_model
 from scr.cli.options import Command, Session, pass_session
 from scr.cli.output import fields, judged_data, one_line, share
@@ -48,7 +49,7 @@ class Diagnosis:
 @click.option("--expect", metavar="TEXT", help="The answer you wanted.")
 @click.option("--as-of", metavar="TIME", help="With the facts valid at that time, such as 2026-01-01.")
 @click.option("--known-at", metavar="TIME", help="With the facts that were stored at that time.")
-@click.option("--scope", type=click.Choice(["pair", "cosine", "llm"]), help="Who decides whether a fact governs.")
+@scope_option
 @click.option("--max-new-tokens", type=click.IntRange(1, 8192), default=64, show_default=True, metavar="N")
 @pass_session
 def why(

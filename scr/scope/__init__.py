@@ -6,6 +6,7 @@ then says.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memory_store.errors import ConfigError
@@ -22,13 +23,14 @@ def load_scope(
     """Return the decider called ``name``, made to fail closed.
 
     Args:
-        name: ``pair``, ``cosine`` or ``llm``.
+        name: ``pair``, ``cosine`` or ``llm``, or the folder of a classifier that ``scr train scope`` wrote.
         encoder: the one that filled the memory.
         model: the frozen model; ``llm`` asks it.
         threshold: ``None`` is the decider's own.
 
     Raises:
         ConfigError: an unknown name, or ``llm`` without a model.
+        ModelUnavailableError: the folder holds no classifier.
     """
     from scr.scope.fail_closed import FailClosed
 
@@ -46,7 +48,27 @@ def load_scope(
         if model is None:
             raise ConfigError("the decider llm asks a language model, and none was given")
         return FailClosed(LLMScope(model) if threshold is None else LLMScope(model, threshold=threshold))
-    raise ConfigError(f"unknown decider {name!r}, wanted one of {', '.join(DECIDERS)}")
+    if Path(name).expanduser().is_dir():
+        from scr.scope.serac import SeracScope
+
+        folder = Path(name).expanduser()
+        found = SeracScope.from_pretrained(folder)
+        found.threshold = found.threshold if threshold is None else threshold
+        return FailClosed(found)
+    raise ConfigError(
+        f"unknown decider {name!r}, wanted one of {', '.join(DECIDERS)}, or a folder that scr train scope wrote"
+    )
 
 
-__all__ = ["DECIDERS", "load_scope"]
+def given_as(scope: ScopeClassifier) -> str | None:
+    """What ``load_scope`` takes to load a decider again; None where it is an object of the caller's own."""
+    inner: object = scope
+    while hasattr(inner, "inner"):
+        inner = inner.inner
+    folder = getattr(inner, "folder", None)
+    if folder is not None:
+        return str(Path(folder).resolve())
+    return scope.name if scope.name in DECIDERS else None
+
+
+__all__ = ["DECIDERS", "given_as", "load_scope"]

@@ -10,6 +10,7 @@ Source: SERAC, arXiv:2206.06520, and its published code.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -58,6 +59,9 @@ class SeracScope:
     """``scr.protocols.ScopeClassifier`` with SERAC's classifier; made by ``scr train scope``."""
 
     name = "serac"
+    """Of one loaded from a folder with a hash of its weights: a calibrated threshold belongs to one classifier."""
+    folder: Path | None = None
+    """Where it was loaded from."""
 
     def __init__(self, model: Any, tokenizer: Any, config: ScopeConfig, *, threshold: float = THRESHOLD) -> None:
         self.model, self.tokenizer, self.config, self.threshold = model, tokenizer, config, threshold
@@ -107,7 +111,10 @@ class SeracScope:
                 f"{folder} holds no SERAC classifier ({error}); make one: scr train scope --data FILE --out {folder}"
             ) from error
         loaded = cls.from_base(folder, config, offline=offline)
-        loaded.threshold = threshold
+        loaded.threshold, loaded.folder = threshold, Path(folder)
+        weights = sorted(Path(folder).glob("*.safetensors"))
+        digest = hashlib.sha256(b"".join(hashlib.sha256(part.read_bytes()).digest() for part in weights))
+        loaded.name = f"{cls.name}-{digest.hexdigest()[:8]}"
         return loaded
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:

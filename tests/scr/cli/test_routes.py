@@ -121,3 +121,57 @@ def test_training_ends_with_a_folder_that_ask_takes(tiny: Run, tiny_model: str, 
 def test_training_data_that_is_missing_says_what_was_wanted(scr: Run) -> None:
     result = scr("train", "scope", "--data", "none.jsonl", "--out", "x")
     assert result.exit_code != 0 and "cannot read none.jsonl" in result.stderr and "scr train --help" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["embed", "cross"])
+def test_a_trained_classifier_decides_by_its_folder(tiny: Run, tiny_bert: str, tmp_path: Path, kind: str) -> None:
+    countries = {"France": "Lyon", "Spain": "Vigo", "Peru": "Cusco", "Italy": "Turin", "Chad": "Moundou"}
+    rows = [
+        {
+            "statement": f"What is the capital of {c}? {t}",
+            "target_new": t,
+            "subject": c,
+            "in_scope": [f"What is the capital of {c}?", f"Name the capital of {c}."],
+            "out_of_scope": [f"Who governs {c}?"],
+        }
+        for c, t in countries.items()
+    ]
+    (tmp_path / "edits.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    out = str(tmp_path / "scope")
+    options = ("--base", tiny_bert, "--kind", kind, "--epochs", "100", "--batch", "5", "--learning-rate", "0.003")
+    done = tiny("train", "scope", "--data", "edits.jsonl", "--out", out, *options, "--pooling", "mean", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert route_of(tiny("ask", QUESTION, "--scope", out, "--json", "--max-new-tokens", "2"))[0] == "context"
+    assert route_of(tiny("ask", "Who governs France?", "--scope", out, "--json", "--max-new-tokens", "2"))[0] == "base"
+    # A threshold that was set for this classifier holds for it and for no other decider.
+    questions = "\n".join(json.dumps({"query": f"Who governs land {n}?", "in_scope": False}) for n in range(100))
+    found = tiny("calibrate", "--data", "-", "--false-fire", "0.05", "--scope", out, "--json", input=questions)
+    assert found.exit_code == 0, found.stderr
+    told = json.loads(found.stdout)
+    assert told["decider"].startswith("serac-")
+    assert threshold_of(tiny("why", QUESTION, "--scope", out, "--json")) == told["threshold"]
+    assert threshold_of(tiny("why", QUESTION, "--json")) != told["threshold"]
+    tested = tiny("test", "--scope", out)
+    assert tested.exit_code == 0, tested.output
+
+
+def threshold_of(result: Result) -> float:
+    assert result.exit_code == 0, result.stderr
+    return float(json.loads(result.stdout)["threshold"])
+
+
+def test_a_scope_folder_that_is_none_says_how_to_make_one(tiny: Run, tmp_path: Path) -> None:
+    unknown = tiny("ask", QUESTION, "--scope", "serac")
+    assert unknown.exit_code == 2 and "none of pair, cosine, llm, nor a folder" in unknown.stderr
+    assert "scr train scope --data FILE --out FOLDER" in unknown.stderr
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for command in (("ask", QUESTION), ("why", QUESTION), ("test",), ("prove",)):
+        result = tiny(*command, "--scope", str(empty))
+        assert result.exit_code == 7 and "holds no SERAC classifier" in result.stderr, result.stderr
+        assert f"scr train scope --data FILE --out {empty}" in result.stderr.replace("\n", " ")
+    counterfactual = tmp_path / "other"
+    counterfactual.mkdir()
+    (counterfactual / "scr_serac_scope.json").write_text('{"schema": "scr.serac_scope/1", "kind": "embed"}')
+    broken = tiny("ask", QUESTION, "--scope", str(counterfactual))
+    assert broken.exit_code == 7 and "cannot load the encoder" in broken.stderr
