@@ -10,14 +10,17 @@ line or of the sentence, and compared whole after normalisation.
   each). Both also *given that the edit fired*, which leaves the scope decision out: that one's misses are the frozen
   model's answers on every route.
 - *locality*: the neighbour's prompt is answered as by the model alone, to the letter. With a thousand edits in one
-  memory some neighbours are edited subjects themselves, and an edit that fires there may be right; *elsewhere* leaves
-  out, and counts, those whose prompt names an edited subject.
-- *neighbours fired*: the share on which an edit fired, wrongly: all that can go wrong with locality.
+  memory some neighbours ask what an edit of it says: its subject in its relation, in the words of any of CounterFact's
+  templates, or a twin city from the other end. There the edit is the right answer. *ungoverned* leaves those out, and
+  counts them.
+- *neighbours fired*: the share of the ungoverned on which an edit fired, wrongly: all that can go wrong with locality.
 - *auto right*: the share of the edits on which the route that ``auto`` took answers at least as many of the questions
   that fired it (its own prompt and the paraphrases) as the other one.
 
 The counterfactual model was trained on none of these subjects. With ``--scope FOLDER`` a classifier made by
 ``scr train scope`` decides, with ``--model`` another base model answers, such as the pocket model (``pocket``).
+``--false-fire 0.01`` sets the memory's threshold first, as ``scr calibrate`` does, on neighbours of edits that are not
+in the memory, none of which is asked again.
 """
 
 import argparse
@@ -34,6 +37,7 @@ from memory_store.edit import Edit
 from memory_store.errors import ConfigError
 from memory_store.identity import fold
 from memory_store.store import EditStore
+from scr.calibration import Row, calibrate, scored
 from scr.chain import Ask
 from scr.counterfactual import HFCounterfactual
 from scr.edited_model import EditedModel
@@ -47,6 +51,8 @@ from scr.scope.training_data import rows_of
 
 LONGEST = 16
 """New tokens of an answer."""
+SYMMETRIC = ("P190",)
+"""Relations (Wikidata) that hold from both ends: twin cities."""
 PRIORS = {
     "context, prior 0.2": Prior(share=0.2),
     "context, prior 1.0": Prior(share=1.0),
@@ -88,6 +94,37 @@ def cases_of(data: Path, which: str, count: int) -> list[Case]:
     raise ConfigError(f"the set {which} has {len(cases)} edits, wanted {count}; give a smaller --edits")
 
 
+def governed(data: Path, edits: Sequence[Edit]) -> frozenset[str]:
+    """Every question, folded, that asks what one of the edits says, in any template of its relation."""
+    about = {row["case_id"]: row for row in rows_of(data / "counterfact_relations.jsonl")}
+    templates: dict[str, set[str]] = {}
+    for row in about.values():
+        if row["relation_id"]:
+            templates.setdefault(row["relation_id"], set()).add(row["prompt_template"])
+    found = set()
+    for edit in edits:
+        relation = about[int(edit.edit_id)]["relation_id"]
+        for template in templates.get(relation or "", ()):
+            for name in (edit.subject, edit.target_new) if relation in SYMMETRIC else (edit.subject,):
+                found.add(fold(template.replace("{}", name)))
+    return frozenset(found)
+
+
+def held_out(data: Path, cases: Sequence[Case], count: int) -> list[str]:
+    """Questions to calibrate on: neighbours of edits that are not in the memory, which ask what no edit of it says.
+
+    Raises:
+        ConfigError: there are fewer.
+    """
+    stored = {edit.edit_id for edit, _, _ in cases}
+    never = governed(data, [edit for edit, _, _ in cases]) | {fold(neighbour) for _, _, neighbour in cases}
+    rows = [row for row in rows_of(data / "counterfact_edit_10000.jsonl") if str(row["case_id"]) not in stored]
+    found = dict.fromkeys(row["locality_prompt"] for row in rows if fold(row["locality_prompt"]) not in never)
+    if len(found) < count:
+        raise ConfigError(f"there are {len(found)} questions to calibrate on, wanted {count}; give a smaller number")
+    return list(found)[:count]
+
+
 class _Decided(EditedModel):
     """Every route answers by the same decisions, made once: they are the dear part, and no route has one in them."""
 
@@ -105,9 +142,17 @@ def measure(
     scope: ScopeClassifier,
     counterfactual: HFCounterfactual,
     *,
+    governed: frozenset[str] = frozenset(),
+    budget: float | None = None,
+    calibrated_on: Sequence[str] = (),
     priors: bool = False,
 ) -> dict[str, Any]:
-    """Every route's figures over one memory; shares in [0, 1]."""
+    """Every route's figures over one memory; shares in [0, 1].
+
+    Args:
+        governed: folded questions of which an edit of the memory says the answer, so that no neighbour may be one.
+        budget: of false fires, which the threshold is set for on ``calibrated_on``; None leaves the decider's own.
+    """
     store = EditStore.open(":memory:", encoder=encoder.fingerprint)
 
     def edited(**options: Any) -> _Decided:
@@ -124,6 +169,7 @@ def measure(
     asked = list(dict.fromkeys([*(query for _, query in (*own, *reworded)), *neighbours]))
     before = first.said(neighbours, [Decision() for _ in neighbours], max_new_tokens=LONGEST)
     alone = first.said([query for _, query in own], [Decision() for _ in own], max_new_tokens=LONGEST)
+    threshold = None if budget is None else _calibrated(first, calibrated_on, budget)
     started = time.perf_counter()
     decided = dict(zip(asked, first.follow(asked), strict=True))
     print(f"{len(asked)} decisions: {time.perf_counter() - started:.0f} s", file=sys.stderr)
@@ -131,12 +177,11 @@ def measure(
         "edits": len(own),
         "paraphrases": len(reworded),
         "says_it_unedited": share(_says(text, edit) for text, (edit, _) in zip(alone, own, strict=True)),
+        "threshold": threshold,
         "routes": {},
     }
-    subjects = [f" {fold(edit.subject)} " for edit, _, _ in cases]
-    padded = [f" {fold(query)} " for query in neighbours]
-    elsewhere = [i for i, query in enumerate(padded) if not any(subject in query for subject in subjects)]
-    found["neighbours_elsewhere"] = len(elsewhere)
+    ungoverned = [i for i, query in enumerate(neighbours) if fold(query) not in governed]
+    found["neighbours_ungoverned"] = len(ungoverned)
     routes: dict[str, dict[str, Any]] = {"context": {}}
     routes |= {name: {"prior": prior} for name, prior in PRIORS.items() if priors}
     routes |= {"counterfactual": {"route": "counterfactual"}, "auto": {"route": "auto"}}
@@ -155,7 +200,7 @@ def measure(
             "paraphrase": _share(again, reworded, fired=False),
             "paraphrase_fired": _share(again, reworded, fired=True),
             "locality": share(a.text == text for a, text in zip(after, before, strict=True)),
-            "locality_elsewhere": share(after[i].text == before[i] for i in elsewhere),
+            "locality_ungoverned": share(after[i].text == before[i] for i in ungoverned),
             "seconds": round(time.perf_counter() - started, 1),
         }
         print(f"{name}: {found['routes'][name]}", file=sys.stderr)
@@ -165,12 +210,24 @@ def measure(
         if reworded
         else None,
     }
-    found["fired"]["neighbours"] = share(bool(decided[query].in_scope) for query in neighbours)
+    found["fired"]["neighbours"] = share(bool(decided[neighbours[i]].in_scope) for i in ungoverned)
+    found["fired_wrongly"] = {
+        neighbours[i]: used[0].edit.statement for i in ungoverned if (used := decided[neighbours[i]].in_scope)
+    }
     found["auto_right"] = _auto_right(kept, own, reworded)
     found["auto_counterfactual"] = share(
         a.route == "counterfactual" for a in kept["auto"][0] if a.route in ("context", "counterfactual")
     )
     return found
+
+
+def _calibrated(edited: EditedModel, questions: Sequence[str], budget: float) -> float:
+    """Set the memory's threshold so that few enough of these questions fire, and return it."""
+    found = calibrate(scored(edited.editor, [Row(question, in_scope=False) for question in questions]), budget)
+    measured = {"false_fires": found.false_fires, "out_of_scope": found.out_rows}
+    edited.store.calibrate(edited.editor.scope.name, found.threshold, measured)
+    print(f"threshold {found.threshold:.4f}: {found.false_fires} of {found.out_rows} fire", file=sys.stderr)
+    return found.threshold
 
 
 def _auto_right(
@@ -225,6 +282,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--edits", type=int, default=1000)
     parser.add_argument("--scope", help="folder from scr train scope; without it, the shipped pair classifier")
     parser.add_argument("--counterfactual", help="folder from scr train counterfactual; without it, the shipped model")
+    parser.add_argument("--false-fire", type=float, metavar="SHARE", help="set the memory's threshold for this budget")
+    parser.add_argument("--calibrate-on", type=int, default=3000, metavar="N", help="questions (default: %(default)s)")
     parser.add_argument("--priors", action="store_true", help="also with the prior held down (scr.prior)")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
@@ -234,24 +293,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     encoder = load_encoder(offline=True)
     model, tokenizer = load_model(None if name == "pocket" else name, offline=True)
     scope = SeracScope.from_pretrained(given.scope) if given.scope else load_scope("pair", encoder=encoder)
+    cases = cases_of(given.data, given.which, given.edits)
     found = measure(
-        cases_of(given.data, given.which, given.edits),
+        cases,
         model,
         tokenizer,
         encoder,
         scope,
         HFCounterfactual.from_pretrained(given.counterfactual, offline=True),
+        governed=governed(given.data, [edit for edit, _, _ in cases]),
+        budget=given.false_fire,
+        calibrated_on=held_out(given.data, cases, given.calibrate_on) if given.false_fire is not None else (),
         priors=given.priors,
     )
-    result = {"schema": "scr.second_route/1", "set": given.which, "scope": given.scope or "pair", **found}
+    result = {"schema": "scr.second_route/2", "set": given.which, "scope": given.scope or "pair", **found}
     if given.json:
         print(json.dumps(result, indent=1))
         return
-    print(f"{'route':22} reliability  (fired)  paraphrase  (fired)  locality")
+    print(f"{'route':22} reliability  (fired)  paraphrase  (fired)  locality  ungoverned")
     for route, row in found["routes"].items():
-        cells = [row[k] for k in ("reliability", "reliability_fired", "paraphrase", "paraphrase_fired", "locality")]
+        names = ("reliability", "reliability_fired", "paraphrase", "paraphrase_fired", "locality")
+        cells = [row[k] for k in (*names, "locality_ungoverned")]
         shown = [" - " if cell is None else f"{cell:.3f}" for cell in cells]
-        print(f"{route:22} {shown[0]:>11}  {shown[1]:>7}  {shown[2]:>10}  {shown[3]:>7}  {shown[4]:>8}")
+        print(f"{route:22} {shown[0]:>11}  {shown[1]:>7}  {shown[2]:>10}  {shown[3]:>7}  {shown[4]:>8}  {shown[5]:>10}")
 
 
 if __name__ == "__main__":

@@ -9,18 +9,19 @@ import pytest
 
 from eval.atlas import load_atlas
 from eval.benchmarks.main_job import says
-from eval.benchmarks.second_route import cases_of, measure
-from eval.datasets.serac import measured_subjects, rows
+from eval.benchmarks.second_route import cases_of, governed, held_out, measure
+from eval.datasets.serac import measured_subjects, rows, scope_dev
 from eval.methods import Bench, make_editor, read_spec
 from eval.serac import Serac, SeracSettings
 from memory_store.errors import ConfigError
+from memory_store.identity import fold
 from scr.counterfactual import HFCounterfactual
 from scr.edited_model import EditedModel
 from scr.encoder import load_encoder
 from scr.language_model import load_model
 from scr.protocols import Candidate, Decision, Judged
 from scr.scope import load_scope
-from scr.scope.training_data import key_of
+from scr.scope.training_data import key_of, rows_of
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 needs_data = pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="needs the benchmark files beside the checkout")
@@ -100,13 +101,52 @@ def test_nothing_that_is_measured_is_learnt() -> None:
 
 
 @needs_data
+def test_of_the_scope_benchmark_no_subject_is_learnt_and_measured() -> None:
+    data = SHARED / "data"
+    learnt, held = scope_dev(data, 0.6)
+    edits = {row["edit_id"]: row for row in rows_of(data / "scope_dev_memory.jsonl")}
+    subjects = {key_of(row["subject"]) for row in learnt}
+    assert 0.5 < len(learnt) / len(edits) < 0.7
+    assert not subjects & {key_of(edits[edit_id]["subject"]) for row in held for edit_id in row["edit_ids"]}
+    taught = {query for row in learnt for query in (*row["in_scope"], *row["out_of_scope"])}
+    assert not taught & {row["query"] for row in held}
+    assert {"prompt", "paraphrase", "alias_surface", "yes_no", "same_subject", "neighbor", "unrelated"} <= {
+        row["kind"] for row in held
+    }
+
+
+@needs_data
+def test_a_neighbour_that_asks_what_an_edit_says_is_told_from_the_others() -> None:
+    data = SHARED / "data"
+    cases = cases_of(data, "golden", 1000)
+    asks = governed(data, [edit for edit, _, _ in cases])
+    assert fold("What sport does Hank Aaron play? They play") in asks  # edited: he plays basketball
+    assert fold("The twin city of Warsaw is") in asks  # edited from the other end
+    assert fold("Nissan Primera P12 is produced by") not in asks
+    questions = held_out(data, cases, 500)
+    assert len(set(questions)) == 500 and not {fold(q) for q in questions} & asks
+    assert not set(questions) & {neighbour for _, _, neighbour in cases}
+
+
+@needs_data
 def test_a_model_that_cannot_read_is_edited_by_the_second_route_alone() -> None:
     """The golden GPT-2 continues what it learnt; sixteen edits, generated answers."""
     encoder = load_encoder(offline=True)
     model, tokenizer = load_model(SHARED / "golden" / "model", offline=True)
     scope = load_scope("pair", encoder=encoder)
     cases = cases_of(SHARED / "data", "golden", 16)
-    found = measure(cases, model, tokenizer, encoder, scope, HFCounterfactual.from_pretrained())
+    questions = held_out(SHARED / "data", cases, 60)
+    found = measure(
+        cases,
+        model,
+        tokenizer,
+        encoder,
+        scope,
+        HFCounterfactual.from_pretrained(),
+        budget=0.05,
+        calibrated_on=questions,
+    )
+    assert 0 < found["threshold"] < 1
     context, other = found["routes"]["context"], found["routes"]["counterfactual"]
     assert found["says_it_unedited"] == 0 and context["reliability"] <= 0.1
     assert other["reliability_fired"] >= 0.9 and other["paraphrase_fired"] >= 0.8
