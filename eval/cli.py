@@ -9,11 +9,11 @@ import click
 
 from eval.commands import abilities, certify, ls, report, run
 from eval.editors.cli import edit, moments, tune
-from eval.studies import attribution
-from scr.cli.decider import Decider
+from eval.studies import attribution, sweep
+from scr.cli.decider import HELP
+from scr.cli.decider import decider as checked_decider
 from scr.cli.options import Command, Group, Session, pass_session
 from scr.cli.output import print_json
-from scr.config import SCOPES
 
 if TYPE_CHECKING:
     from eval.scope import ScopeReport, WeightsChoice
@@ -34,6 +34,7 @@ eval_group.add_command(report)
 eval_group.add_command(certify)
 eval_group.add_command(abilities)
 eval_group.add_command(attribution)
+eval_group.add_command(sweep)
 eval_group.add_command(ls)
 
 
@@ -54,11 +55,12 @@ eval_group.add_command(ls)
 @click.option("--aliases", type=_FILE, help="JSON Lines: subject, aliases; stored with the edits.")
 @click.option(
     "--decider",
-    type=Decider(),
+    "decider",
+    callback=checked_decider,
     default="pair",
     show_default=True,
     metavar="DECIDER",
-    help=f"{', '.join(SCOPES)}, or a folder from scr train scope.",
+    help=f"Who decides: {HELP}",
 )
 @click.option(
     "--weights",

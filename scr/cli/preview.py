@@ -6,7 +6,8 @@ import click
 
 from memory_store.errors import ConflictError
 from scr.cli.add import FACT_OPTIONS, readings_of
-from scr.cli.corrections import deciding_editor, scope_option
+from scr.cli.corrections import deciding_editor
+from scr.cli.decider import scope_option
 from scr.cli.opening import progress_bar
 from scr.cli.options import Command, Session, pass_session
 from scr.cli.output import edit_data, one_line, share, table
