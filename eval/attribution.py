@@ -31,7 +31,7 @@ from memory_store.errors import ConfigError
 
 Module = Literal["prompt", "decoding", "truncation", "metric"]
 MODULES: tuple[Module, ...] = ("prompt", "decoding", "truncation", "metric")
-CHOICES: Mapping[Module, tuple[str, str]] = {
+CHOICES: Mapping[str, tuple[str, str]] = {
     "prompt": ("bare", "instruction"),
     "decoding": ("forced", "greedy"),
     "truncation": ("target", "natural"),
@@ -86,7 +86,7 @@ def ladder(order: Sequence[str] = MODULES, fixed: Mapping[str, str] | None = Non
     start = {module: CHOICES[module][0] for module in MODULES if module not in kept}
     found = [Setting(**kept, **start)]
     for module in moving:
-        found.append(replace(found[-1], **{module: CHOICES[module][1]}))  # type: ignore[arg-type]
+        found.append(replace(found[-1], **{module: CHOICES[module][1]}))
     return found
 
 

@@ -152,7 +152,7 @@ def run(
         load(),
         config,
         out,
-        command=_command(),
+        command=command(),
         model=session.settings.model or "pocket",
         again=[label.strip() for label in again.split(",")] if again else (),
         progress=meter(session),
@@ -434,7 +434,7 @@ def numbers(text: str) -> tuple[int, ...]:
         raise ConfigError(f"--edits takes numbers with commas between them, got {text!r}") from error
 
 
-def _command() -> list[str]:
+def command() -> list[str]:
     """The line as typed, without the program's own path and without what is only for this once."""
     import sys
 

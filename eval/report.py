@@ -258,12 +258,16 @@ def as_html(result: Result) -> str:
         _rests_on(result),
     ]
     title = f"Editing methods side by side: {model_of(result)}, {result.manifest['dataset']['name']}"
+    return page_of(title, "\n".join(part for part in parts if part))
+
+
+def page_of(title: str, body: str) -> str:
+    """A page that needs nothing else, around HTML."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</main></body></html>\n"
+        f"{body}\n</main></body></html>\n"
     )
 
 
@@ -295,7 +299,7 @@ pre{white-space:pre-wrap;word-break:break-word}
 """.strip()
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], strong: str = "scr") -> str:
+def table_of(header: Sequence[str], rows: Iterable[Sequence[str]], strong: str = "scr") -> str:
     """Cells are text; a row whose first cell is ``strong`` is set in bold."""
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "".join(
@@ -307,7 +311,8 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], strong: str = "
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _figure(drawing: str, caption: str) -> str:
+def figure_of(drawing: str, caption: str) -> str:
+    """A picture with what it shows below it."""
     return f"<figure>{drawing}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
@@ -345,7 +350,7 @@ def _overview(result: Result) -> str:
         "fact; copy returns the stored answer where scr's scope decision fires. Every weight editor is drawn with its "
         "tuned settings where it was run with them; the published ones stand below."
     )
-    return _figure(headline.picture(result), caption)
+    return figure_of(headline.picture(result), caption)
 
 
 def _at_point(result: Result, point: int, look: dict[str, Style]) -> str:
@@ -367,12 +372,12 @@ def _at_point(result: Result, point: int, look: dict[str, Style]) -> str:
     others = [metric.name for metric in metrics if metric.name not in HEADLINE]
 
     def cells(names: Sequence[str]) -> str:
-        return _table(["method", *names], [[m.label, *(cell(m, name, point) for name in names)] for m in methods])
+        return table_of(["method", *names], [[m.label, *(cell(m, name, point) for name in names)] for m in methods])
 
     caption = "Dot: mean over edits; bar: 95 % interval. Controls above, then retrieval, then weight editors."
     return (
         f"<h2>{escape(title)}</h2>"
-        + (_figure(drawing, caption) if drawing else "")
+        + (figure_of(drawing, caption) if drawing else "")
         + cells(first)
         + (f"<details><summary>{escape(', '.join(others))}</summary>{cells(others)}</details>" if others else "")
     )
@@ -420,7 +425,7 @@ def _over_edits(result: Result) -> str:
         )
         if not drawing:
             continue
-        picture = _figure(
+        picture = figure_of(
             drawing, f"Bands are 95 % intervals{_ranges(result)}. Lines stand side by side, not over each other."
         )
         found.append(
@@ -457,13 +462,15 @@ def _forced(result: Result, look: dict[str, Style]) -> str:
             )
         rows = [(m.label, result.family(m.label)) for m in methods]
         drawing = pictures.dots(f"What teacher forcing adds, {title_of(result, point)}", rows, panels, look)
-        parts.append(_figure(drawing, "The dashed distance is what a published, teacher-forced table would not show."))
+        parts.append(
+            figure_of(drawing, "The dashed distance is what a published, teacher-forced table would not show.")
+        )
         header = ["method", *(metric.name for metric in metrics), "S"]
         table = [
             [m.label, *(cell(m, x.name, point) for x in metrics), "–" if (s := m.score(point)) is None else f"{s:.3f}"]
             for m in methods
         ]
-        shown = _table(header, table)
+        shown = table_of(header, table)
         parts.append(f"<details open><summary>figures, {escape(title_of(result, point))}</summary>{shown}</details>")
     return "".join(parts)
 
@@ -486,7 +493,7 @@ def _trade_off(result: Result, look: dict[str, Style]) -> str:
         [Cloud(group, across, up, some) for group, some in found.items()],
         look,
     )
-    return "<h2>Trade-off</h2>" + _figure(drawing, "Up and to the right is better; bars are 95 % intervals.")
+    return "<h2>Trade-off</h2>" + figure_of(drawing, "Up and to the right is better; bars are 95 % intervals.")
 
 
 def _differences(result: Result) -> str:
@@ -503,7 +510,7 @@ def _differences(result: Result) -> str:
             ]
             for label, d in found.items()
         ]
-        inner = _table(["against", "after", "difference", "95 % interval", "p (Holm)", "edits asked"], rows)
+        inner = table_of(["against", "after", "difference", "95 % interval", "p (Holm)", "edits asked"], rows)
         parts.append(f"<details><summary>{escape(name)}: scr minus each method, paired</summary>{inner}</details>")
     if not parts:
         return ""
@@ -524,7 +531,7 @@ def _weights(result: Result) -> str:
     )
     if perplexity:
         parts.append(
-            _figure(perplexity, f"Above {COLLAPSE:g} times the unedited model's the model counts as collapsed.")
+            figure_of(perplexity, f"Above {COLLAPSE:g} times the unedited model's the model counts as collapsed.")
         )
     collapsed = _collapsed(result, result.methods.get("base"))
     if collapsed:
@@ -541,7 +548,7 @@ def _weights(result: Result) -> str:
             lambda m, p, key=key: Value(w) if p > 1 and (w := worst(m, p, key)) else None,  # type: ignore[misc]
         )
         if drawing:
-            parts.append(_figure(drawing, "Methods that change no matrix are not drawn."))
+            parts.append(figure_of(drawing, "Methods that change no matrix are not drawn."))
     rows = [
         [m.label, str(p), name, *(f"{told[k]:.4g}" for k in ("norm", "sigma_max", "condition_before", "condition"))]
         for m in in_order(result)
@@ -550,7 +557,7 @@ def _weights(result: Result) -> str:
     ]
     if rows:
         header = ["method", "edits", "matrix", "‖Δ‖", "σ_max(Δ)", "condition before", "condition after"]
-        parts.append(f"<details><summary>every edited matrix</summary>{_table(header, rows)}</details>")
+        parts.append(f"<details><summary>every edited matrix</summary>{table_of(header, rows)}</details>")
     parts.append(_room(result))
     return "<h2>What becomes of the model</h2>" + "".join(parts) if any(parts) else ""
 
@@ -573,7 +580,7 @@ def _room(result: Result) -> str:
     return (
         "<p>A matrix of input width d_in holds at most d_in edits exactly, and a null space of rank(P) at most that "
         "many without touching what it is to keep. Past 1 each further edit takes from earlier ones.</p>"
-        f"<details><summary>how full the edited matrices were</summary>{_table(header, rows)}</details>"
+        f"<details><summary>how full the edited matrices were</summary>{table_of(header, rows)}</details>"
     )
 
 
@@ -617,7 +624,7 @@ def _scope(result: Result) -> str:
     return (
         "<h2>Scope decisions</h2><p>Precision: decided for the governing edit, of all decisions for one. Recall: of "
         "the questions that an edit governs (own prompt, paraphrase, yes/no, alias). False fire: an edit was used "
-        "where none governs.</p>" + _table(header, rows)
+        "where none governs.</p>" + table_of(header, rows)
     )
 
 
@@ -674,7 +681,7 @@ def _cost(result: Result, look: dict[str, Style]) -> str:
     drawing = (
         pictures.dots("Cost", [(m.label, result.family(m.label)) for m in methods], panels, look) if panels else ""
     )
-    return "<h2>Cost</h2>" + (_figure(drawing, caption) if drawing else "") + _table(header, rows)
+    return "<h2>Cost</h2>" + (figure_of(drawing, caption) if drawing else "") + table_of(header, rows)
 
 
 def _shapes(result: Result) -> str:
@@ -773,7 +780,7 @@ def _definitions(result: Result) -> str:
     ]
     return (
         "<h2>Measures and methods</h2>"
-        + _table(["measure", "decoding", "kinds of question", "what it says"], rows, strong="")
+        + table_of(["measure", "decoding", "kinds of question", "what it says"], rows, strong="")
         + "<details><summary>methods and their settings</summary><div class=scroll><table><thead><tr>"
         + "".join(f"<th>{n}</th>" for n in ("method", "family", "what", "settings"))
         + "</tr></thead><tbody>"
@@ -806,4 +813,15 @@ def _rests_on(result: Result) -> str:
     )
 
 
-__all__ = ["HTML_FILE", "MARKDOWN_FILE", "SCHEMA", "as_html", "as_json", "as_markdown", "write_report"]
+__all__ = [
+    "HTML_FILE",
+    "MARKDOWN_FILE",
+    "SCHEMA",
+    "as_html",
+    "as_json",
+    "as_markdown",
+    "figure_of",
+    "page_of",
+    "table_of",
+    "write_report",
+]

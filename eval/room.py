@@ -20,14 +20,17 @@ def room(spec: Spec, bench: Bench) -> dict[str, dict[str, int]]:
     """By edited layer: its width ``d_in``, and ``rank`` of the null space of a method that stays in one.
 
     Empty for methods that write no matrix of a layer of their own.
+
+    Raises:
+        ConfigError: a layer that the model does not have.
     """
     if spec.entry.family != "parametric" or not method_of(spec.name)[0].writes_weights:
         return {}
     config = configured(spec.name, bench.model, json.loads(spec.settings) if spec.settings else {})[0]
     if not hasattr(config, "edited_layers") and getattr(config, "layer", None) is None:
         return {}
-    widths = [projection.d_key for projection in dissect(bench.model).projections]
-    found = {str(layer): {"d_in": widths[layer]} for layer in layers_of(config)}
+    anatomy = dissect(bench.model)
+    found = {str(la): {"d_in": anatomy.projections[la].d_key} for la in anatomy.checked_layers(layers_of(config))}
     if hasattr(config, "nullspace_threshold"):
         from eval.editors.solvers import null_space_basis
 

@@ -1,4 +1,4 @@
-"""``scr eval attribution``: what of a figure is the method's, and what the protocol's?
+"""``scr eval attribution`` and ``sweep``: what of a figure is the method's, what the protocol's, what a setting's?
 
 Commands for ``eval.cli``'s group; torch is loaded when one of them runs.
 """
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eval.commands import load_cases, loaded_bench, specs_of
+from eval.commands import command, load_cases, loaded_bench, specs_of
 from eval.editors.cli import meter
+from memory_store.errors import ConfigError
 from scr.cli.options import Command, Session, pass_session
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from eval.methods import Wording
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_OUT = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command(
@@ -121,6 +123,103 @@ def attribution(
     session.print("scr.eval.attribution/1", told, lambda: as_text(found, settings))
 
 
+@click.command(
+    "sweep",
+    cls=Command,
+    short_help="One setting of a weight editor, value by value: batch size, layer, lambda.",
+    examples="""
+        scr eval sweep --method memit --over lambda --values 1,10,100,1000 --edits 50 --out lambda
+        scr eval sweep --method memit --over layer --values 0,1,2,3,4 --edits 50 --out layers
+        scr eval sweep --method alphaedit --over batch-size --values 1,10,100 --edits 100 --out batches
+        scr eval sweep --method memit:tuned.json --over batch-size --values 16,64,256 --alone --out single
+        scr eval sweep --method rome --over v_lr --values 0.1,0.5,1 --edits 20 --out rates --json
+    """,
+)
+@click.option("--method", required=True, help="A weight editor, or NAME:SETTINGS.json.")
+@click.option("--over", required=True, help="batch-size, layer, lambda, or a number among the method's settings.")
+@click.option("--values", required=True, help="Numbers with commas between them.")
+@click.option("--edits", type=click.IntRange(2), default=50, show_default=True, help="Edits written, then asked about.")
+@click.option("--alone", is_flag=True, help="Of batch sizes: one single batch of each, not the same edits in batches.")
+@click.option(
+    "--batch-size", type=click.IntRange(1), help="Edits a batch, where that is not what is swept. [default: all]"
+)
+@click.option("--dataset", default="atlas", show_default=True, help="One of those that scr eval ls names.")
+@click.option("--data", type=_FILE, help="The benchmark's own file; atlas is built in.")
+@click.option("--probed", type=click.IntRange(1), default=50, show_default=True, help="Edits that are asked about.")
+@click.option("--fixed", type=click.IntRange(0), default=50, show_default=True, help="Untouched facts that are asked.")
+@click.option(
+    "--written",
+    type=click.Choice(["asked", "raw"]),
+    default="asked",
+    show_default=True,
+    help="How edits are written, as for scr eval run.",
+)
+@click.option("--max-new-tokens", type=click.IntRange(1), default=24, show_default=True, help="Longest answer.")
+@click.option("--corpus", type=_FILE, help="Texts for second moments: a JSON list, or one a line.")
+@click.option("--out", type=_OUT, required=True, help="Folder for rows, JSON and page; the same command goes on there.")
+@pass_session
+def sweep(
+    session: Session,
+    method: str,
+    over: str,
+    values: str,
+    edits: int,
+    alone: bool,
+    batch_size: int | None,
+    dataset: str,
+    data: Path | None,
+    probed: int,
+    fixed: int,
+    written: Wording,
+    max_new_tokens: int,
+    corpus: Path | None,
+    out: Path,
+) -> None:
+    """Write the same edits with each value of one setting, ask about them alike, and draw what it does."""
+    from eval.methods import read_spec
+    from eval.runner import RunConfig
+    from eval.sweeps import BATCH, HTML_FILE, SCHEMA, rows_of, told, write
+    from eval.sweeps import sweep as run_sweep
+    from scr.cli.output import table
+
+    if alone and over != BATCH:
+        raise ConfigError(f"--alone is for --over {BATCH}; leave it out")
+    spec, numbers = read_spec(method), _floats(values)
+    cases = load_cases(session, dataset, data)
+    config = RunConfig(
+        dataset=dataset,
+        points=(edits,),
+        batch=batch_size or edits,
+        probed=probed,
+        fixed=fixed,
+        slow_edits=max(edits, *map(int, numbers)),
+        written=written,
+        max_new_tokens=max_new_tokens,
+    )
+    bench = loaded_bench(session, written=written, max_new_tokens=max_new_tokens, corpus=corpus)()
+    name = session.settings.model or "pocket"
+    again, asked = command(), meter(session)
+    found = run_sweep(
+        cases, spec, over, numbers, bench, config, out, alone=alone, command=again, model=name, progress=asked
+    )
+    how = "one single batch of each size" if alone else f"{edits} edits"
+    about = (
+        f"{spec.label} on {name}, {how}; {cases.described()} (sha256 {cases.sha256[:12]}). "
+        "Generated answers are greedy, whole, to a natural stop; teacher-forced figures are read with the answer given."
+    )
+    result = told(found, over, {"method": spec.label, "model": name, "about": about, "command": again})
+    write(result, out)
+    header, rows = rows_of(result, brief=True)
+    session.print(SCHEMA, result, lambda: f"{table(rows, header=header)}\nall figures: {out / HTML_FILE}")
+
+
+def _floats(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(f"--values takes numbers with commas between them, such as 1,10,100; got {text!r}") from error
+
+
 def as_text(found: list[Attribution], settings: list[Setting]) -> str:
     """A table a kind: methods down, settings across, the modules of each setting above it."""
     from eval.attribution import MODULES
@@ -141,4 +240,4 @@ def as_text(found: list[Attribution], settings: list[Setting]) -> str:
     return "\n\n".join([*parts, told])
 
 
-__all__ = ["attribution"]
+__all__ = ["attribution", "sweep"]

@@ -268,10 +268,10 @@ def test_tuned_settings_stand_beside_the_published_ones(tmp_path: Path) -> None:
 
 
 def test_what_is_typed_for_once_is_not_in_the_command_to_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    from eval.commands import _command
+    from eval.commands import command
 
     monkeypatch.setattr(sys, "argv", "x eval run --again scr,copy --out o --again=memit".split())
-    assert _command() == ["scr", "eval", "run", "--out", "o"]
+    assert command() == ["scr", "eval", "run", "--out", "o"]
 
 
 def test_settings_come_from_a_file_and_name_the_row(bench: Bench, tmp_path: Path) -> None:
