@@ -7,8 +7,9 @@ with another kind of thing than is asked for stands inside the question: a city 
 "which country is that city in?" (``scr.question_kinds``). No language model is
 asked to follow a format; where one is given, it answers phrases that no edit governs.
 
-A round is one batch of decisions: the question that is left and the phrases in it. A question of one hop costs the one
-that it costs anyway; each further hop costs one more.
+A round is one batch of decisions: the question that is left, the phrases in it, and what will be left if the likeliest
+edit takes a phrase's place. A question of one hop costs the decision that it costs anyway; each further hop costs less
+than one more, for the texts of one batch are encoded together.
 """
 
 from __future__ import annotations
@@ -36,8 +37,12 @@ _NEARER = 0.02
 """How much nearer to the edit the phrase has to be than the whole question, as cosines."""
 _NEARER_CLAUSE = 0.07
 """How much farther it may be where words say that two things are asked: a relative clause, one noun of another."""
+_COSINES = ("cos_statement", "cos_prompt")
+"""Evidence of a decision that says how near a text is to an edit."""
 _LONGEST_THING = 8
 """Words of an answer of the model that can stand for a thing."""
+_MOST_EXPECTED = 2
+"""Texts that a round decides for the next one."""
 _STEM = 5
 """Letters by which words are taken for one."""
 
@@ -61,6 +66,10 @@ class _State:
     decision: Decision = field(default_factory=Decision)
     hops: list[Hop] = field(default_factory=list)
     done: bool = False
+    edits: Sequence[Edit] = ()
+    """About what the question names."""
+    known: dict[str, Decision] = field(default_factory=dict)
+    """What was decided about texts."""
 
     @property
     def edited(self) -> bool:
@@ -74,17 +83,18 @@ class _State:
         return self.first  # nothing of the memory took part
 
     def went(self, candidate: _Candidate, told: str, judged: Judged | None) -> None:
-        thing = told.rstrip("!?") or told  # of a name, too, it would end the sentence
-        self.question = candidate.phrase.replaced(candidate.reading, thing)
+        thing = _in_text(told)
+        self.question = candidate.left(told)
         self.names = {thing: False}
         self.thing = thing
+        self.edits = ()
         self.hops.append(Hop(candidate.phrase.text, told, judged))
 
     def lies_in(self, judged: Judged, larger: str) -> None:
         """Go on to the larger place in which an edit's object lies."""
         self.thing = judged.edit.target_new
         self.question = f"Which {larger} is {self.thing} in?"
-        self.names = {self.thing: False}
+        self.names, self.edits = {self.thing: False}, ()
         self.hops.append(Hop(judged.edit.subject, self.thing, judged))
 
 
@@ -102,6 +112,10 @@ class _Candidate:
         """The phrase as a sentence up to its answer, which asks for a person as well as for a thing."""
         text = self.phrase.text
         return f"{text[:1].upper()}{text[1:]} is"
+
+    def left(self, thing: str) -> str:
+        """What is left to ask once it is known what the phrase stands for."""
+        return self.phrase.replaced(self.reading, _in_text(thing))
 
     @property
     def kind(self) -> str:
@@ -124,6 +138,7 @@ def follow(
     ask: Ask | None = None,
     start: Start = "memory",
     hops: int = MOST_HOPS,
+    ahead: bool = True,
 ) -> list[Decision]:
     """Return each question's decision, or where facts stand inside it, the decision about what they leave to ask.
 
@@ -135,22 +150,25 @@ def follow(
         start: ``memory``: an edit takes the first hop. ``model``: the model may, which costs a question of the model
             for every nested question that no edit governs.
         hops: facts that a question may go through at most; 0 is the scope decision alone.
+        ahead: decide in one batch with the phrases what will probably be left; in vain where another edit governs the
+            phrase, or none.
     """
-    states = [_State(q, _names(q, edits)) for q, edits in zip(questions, named(questions), strict=True)]
+    states = [_State(q, _names(q, edits), edits=edits) for q, edits in zip(questions, named(questions), strict=True)]
     for number in range(hops + 1):
         active = [state for state in states if not state.done]
         if not active:
             break
         found = [_candidates(state) if number < hops else [] for state in active]
-        decided = iter(
-            decide([text for s, cs in zip(active, found, strict=True) for text in (s.question, *_asked(cs))])
-        )
+        inside = [state for state, candidates in zip(active, found, strict=True) if number and candidates and ahead]
+        for state, edits in zip(inside, named([state.question for state in inside]), strict=True):
+            state.edits = edits
+        _decide(decide, active, found, ahead)
         unanswered: list[tuple[_State, _Candidate]] = []
         for state, candidates in zip(active, found, strict=True):
-            state.decision = _about(state, next(decided))
+            state.decision = _about(state, state.known[state.question])
             if not number:
                 state.first = state.decision
-            chosen = _chosen(state, [(candidate, _about(state, next(decided))) for candidate in candidates], alike)
+            chosen = _chosen(state, [(c, _about(state, state.known[c.asked])) for c in candidates], alike)
             if chosen is not None:
                 state.went(chosen[0], chosen[1].edit.target_new, chosen[1])
                 continue
@@ -158,7 +176,11 @@ def follow(
                 state.decision = _of_kind(state)
             if number < hops and (place := _lying_in(state)) is not None:
                 state.lies_in(*place)
-            elif not number and not state.names and (names := _names(state.question, _edits(state.decision))):
+            elif (
+                not number
+                and not state.names
+                and (names := _names(state.question, [j.edit for j in state.decision.in_scope]))
+            ):
                 state.names = names  # too long to be looked up: the decision found it by its meaning
             elif state.decision.in_scope or ask is None or number >= hops:
                 state.done = True
@@ -209,10 +231,6 @@ def _names(question: str, edits: Sequence[Edit]) -> dict[str, bool]:
     }
 
 
-def _edits(decision: Decision) -> list[Edit]:
-    return [judged.edit for judged in decision.in_scope]
-
-
 def _candidates(state: _State) -> list[_Candidate]:
     return [
         _Candidate(reading, phrase, name)
@@ -222,8 +240,45 @@ def _candidates(state: _State) -> list[_Candidate]:
     ]
 
 
-def _asked(candidates: Sequence[_Candidate]) -> list[str]:
-    return [candidate.asked for candidate in candidates]
+def _decide(decide: Decide, states: Sequence[_State], found: Sequence[Sequence[_Candidate]], ahead: bool) -> None:
+    """Have decided, in one batch, what this round needs and no earlier one did."""
+    wanted = []
+    for state, candidates in zip(states, found, strict=True):
+        texts = dict.fromkeys([state.question, *(candidate.asked for candidate in candidates)])
+        new = [text for text in texts if text not in state.known]
+        if new and ahead:
+            new += [text for text in _expected(state, candidates) if text not in state.known and text not in texts]
+        wanted += [(state, text) for text in new]
+    decisions = decide([text for _, text in wanted]) if wanted else []
+    for (state, text), decision in zip(wanted, decisions, strict=True):
+        state.known[text] = decision
+
+
+def _expected(state: _State, candidates: Sequence[_Candidate]) -> list[str]:
+    """What will be left where the edit of a phrase's thing that shares most words with it takes its place."""
+    used = {hop.judged.edit.edit_id for hop in state.hops if hop.judged is not None}
+    found: dict[str, None] = {}
+    for candidate in candidates:
+        name = fold(candidate.name)
+        about = [
+            edit
+            for edit in state.edits
+            if edit.target_new and not edit.verbatim and edit.edit_id not in used and name in names_of(edit)
+        ]
+        said = _stems(candidate.phrase.text) - _stems(name)
+        if about:
+            likely = max(about, key=lambda edit: len(said & _stems(edit.prompt or edit.statement)))
+            found.setdefault(candidate.left(likely.target_new))
+    return list(found)[:_MOST_EXPECTED]
+
+
+def _stems(text: str) -> set[str]:
+    return {word[:_STEM] for word in fold(text).split()}
+
+
+def _in_text(thing: str) -> str:
+    """A thing as it may stand inside a question: a mark at the end of its name would end the sentence."""
+    return thing.rstrip("!?") or thing
 
 
 def _about(state: _State, decision: Decision) -> Decision:
@@ -295,10 +350,20 @@ def _chosen(
     candidate, found, inside = min(as_good, key=lambda option: option[0].phrase.end)
     if inside:
         return candidate, found
-    whole_like, part_like = alike([(state.question, found.edit), (candidate.asked, found.edit)])
+    whole_like, part_like = _nearness(state, (state.question, candidate.asked), found.edit, alike)
     apart = candidate.phrase.clause or asked_of(candidate.reading, candidate.phrase)
     nearer = -_NEARER_CLAUSE if apart else _NEARER
     return (candidate, found) if part_like - whole_like >= nearer else None
+
+
+def _nearness(state: _State, texts: Sequence[str], edit: Edit, alike: Alike) -> list[float]:
+    """How near texts are to an edit: as the decisions about them found, where they say so."""
+    found = []
+    for text in texts:
+        decision = state.known[text]
+        evidence = [j.evidence for j in (*decision.in_scope, *decision.near_misses) if j.edit.edit_id == edit.edit_id]
+        found += [max(e[n] for n in _COSINES if n in e) for e in evidence if any(n in e for n in _COSINES)]
+    return found if len(found) == len(texts) else alike([(text, edit) for text in texts])
 
 
 def _may(edit: Edit, candidate: _Candidate, question: str, barred: set[str], inside: bool) -> bool:
@@ -310,7 +375,7 @@ def _may(edit: Edit, candidate: _Candidate, question: str, barred: set[str], ins
         return False  # it asks whether this is the object
     if inside or candidate.reading != question:
         return True  # or a compound was taken apart, so there are two relations
-    own = {word[:_STEM] for word in fold(edit.prompt or edit.statement).split()}
+    own = _stems(edit.prompt or edit.statement)
     return any(word[:_STEM] not in own for word in rest_words(candidate.reading, candidate.phrase))
 
 

@@ -249,7 +249,8 @@ class RetrievalEditor:
         def decide(texts: Sequence[str]) -> list[Decision]:
             return self.decide(texts, namespace=namespace, as_of=as_of, known_at=known_at)
 
-        decisions = follow(queries, decide, named, alike, ask=ask, start=self.chain_start, hops=self.hops)
+        ahead = self.scope.name != "llm"  # which would be asked in vain
+        decisions = follow(queries, decide, named, alike, ask=ask, start=self.chain_start, hops=self.hops, ahead=ahead)
         return [
             self._backwards(query, decision, space, as_of, known_at)
             if decision.near_misses and not decision.in_scope and not decision.hops

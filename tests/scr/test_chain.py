@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from memory_store.edit import Edit
 from memory_store.identity import fold
 from scr.chain import MOST_HOPS, at_once, facts_of, follow
@@ -63,7 +65,8 @@ def test_a_fired_edit_asks_again_with_its_object() -> None:
     assert at_once(chain).edit_ids == ("Ada-homeland", "Chad-capital") and at_once(chain).hops == ()
 
 
-def test_each_further_hop_costs_one_batch_of_decisions() -> None:
+@pytest.mark.parametrize(("ahead", "batches"), [(False, (1, 2, 3)), (True, (1, 1, 2))])
+def test_each_further_hop_costs_one_batch_of_decisions_or_less(ahead: bool, batches: tuple[int, ...]) -> None:
     for hops, question in enumerate(
         (
             "What is the homeland of Ada?",
@@ -72,8 +75,18 @@ def test_each_further_hop_costs_one_batch_of_decisions() -> None:
         )
     ):
         memory = Memory(FACTS)
-        (chain,) = memory.follow(question)
-        assert len(chain.hops) == hops and len(memory.batches) == hops + 1
+        (chain,) = memory.follow(question, ahead=ahead)
+        assert len(chain.hops) == hops and len(memory.batches) == batches[hops]
+        texts = [text for batch in memory.batches for text in batch]
+        assert len(texts) == len(set(texts))
+
+
+def test_what_will_be_left_is_read_off_the_edit_that_shares_most_words_with_the_phrase() -> None:
+    memory = Memory([fact("Ada", "mother", "Eve"), *FACTS])
+    memory.follow("What is the capital of the homeland of Ada?")
+    assert memory.batches == [
+        ["What is the capital of the homeland of Ada?", "The homeland of Ada is", "What is the capital of Chad?"]
+    ]
 
 
 def test_hops_are_bounded() -> None:

@@ -150,3 +150,24 @@ def test_a_loaded_model_follows_in_ask_chat_and_generate(tiny_folder: Any) -> No
     ids = model.tokenizer(QUESTION, return_tensors="pt")
     out = model.generate(**ids, max_new_tokens=2, do_sample=False)
     assert out[0, : ids["input_ids"].shape[1]].tolist() == ids["input_ids"][0].tolist()
+
+
+def test_a_further_hop_encodes_its_texts_with_those_of_the_question(editor: RetrievalEditor) -> None:
+    calls: list[int] = []
+
+    class Counting:
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+            self.fingerprint, self.d_key = inner.fingerprint, inner.d_key
+
+        def encode(self, texts: Sequence[str]) -> Any:
+            calls.append(len(texts))
+            return self.inner.encode(texts)
+
+    counted = open_editor(":memory:", offline=True)
+    counted.encoder = Counting(counted.encoder)
+    counted.edit(facts())
+    calls.clear()
+    counted.decide(["What is the capital of Chile?"])
+    once, _ = len(calls), calls.clear()
+    assert len(counted.follow([QUESTION])[0].hops) == 1 and len(calls) <= once
