@@ -7,9 +7,9 @@ fingerprint, so that another model, or the same one after an upgrade, is asked a
 no answer to look for and are left out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memory_store.edit import Edit
 from memory_store.identity import fold
@@ -74,18 +74,33 @@ def verify(
 
 
 def remember(store: EditStore, verified: Sequence[Verified], fingerprint: str, *, actor: str | None = None) -> None:
-    """Append the results to the log."""
+    """Append to the log what differs from what is remembered of the model."""
     for one in verified:
         payload = {"model": fingerprint, "known": one.known, "obeyed": one.obeyed}
-        store.record(EVENT, payload, edit_id=one.edit.edit_id, namespace=one.edit.namespace, actor=actor)
+        known = next((said for said in _said(store, one.edit) if said["model"] == fingerprint), None)
+        if payload != known:
+            store.record(EVENT, payload, edit_id=one.edit.edit_id, namespace=one.edit.namespace, actor=actor)
 
 
 def remembered(store: EditStore, edit: Edit, fingerprint: str) -> bool | None:
     """Whether the model obeyed the edit when it was last asked; None where it never was."""
-    for event in store.log(namespace=edit.namespace, kind=EVENT, edit_id=edit.edit_id):
-        if event.payload is not None and event.payload.get("model") == fingerprint:
-            return bool(event.payload["obeyed"])
+    return next((said["obeyed"] for said in _said(store, edit) if said["model"] == fingerprint), None)
+
+
+def of_another(store: EditStore, edit: Edit, fingerprint: str) -> dict[str, bool] | None:
+    """``known`` and ``obeyed`` of the model that was asked last before this one; None where none was."""
+    for said in _said(store, edit):
+        if said["model"] != fingerprint:
+            return {"known": said["known"], "obeyed": said["obeyed"]}
     return None
+
+
+def _said(store: EditStore, edit: Edit) -> Iterator[dict[str, Any]]:
+    """What was remembered of an edit, the latest first."""
+    for event in store.log(namespace=edit.namespace, kind=EVENT, edit_id=edit.edit_id):
+        if event.payload is not None:
+            names = {"model": event.payload.get("model"), "known": bool(event.payload.get("known"))}
+            yield {**names, "obeyed": bool(event.payload["obeyed"])}
 
 
 def states(text: str, target: str, *, begins: bool = False) -> bool:
@@ -102,4 +117,4 @@ def states(text: str, target: str, *, begins: bool = False) -> bool:
     return f"{said} ".startswith(f"{wanted} ") if begins else f" {wanted} " in f" {said} "
 
 
-__all__ = ["EVENT", "Verified", "can_be_verified", "remember", "remembered", "states", "verify"]
+__all__ = ["EVENT", "Verified", "can_be_verified", "of_another", "remember", "remembered", "states", "verify"]

@@ -86,6 +86,26 @@ def test_recheck_reports_each_fact_and_remembers_it_for_the_model(tiny: Run, tmp
     assert event.payload is not None and event.payload["model"] == data["fingerprint"]
 
 
+def test_a_recheck_says_what_another_model_did_and_an_unchanged_one_adds_nothing(tiny: Run, tmp_path: Path) -> None:
+    from scr.pocket import MODEL_DIR
+
+    pocket = str(MODEL_DIR)
+    tiny("add", "The capital of Japan is Tokyo.", "--id", "jp")
+    first = tiny("recheck", "-m", pocket)
+    assert first.exit_code == 0 and "known now   jp" in first.stdout and "before" not in first.stdout
+    assert "scr forget jp" in first.stderr and "--route auto" not in first.stderr
+    result = tiny("recheck")
+    assert "not obeyed  fr" in result.stdout and "(the model before obeyed it)" in result.stdout
+    assert "scr ask --route auto" in result.stderr and "scr forget" not in result.stderr
+    again = json.loads(tiny("recheck", "-m", pocket, "--json").stdout)
+    assert again["known"][0]["before"] == {"known": False, "obeyed": False}
+    assert "(the model before did not)" in tiny("recheck", "-m", pocket).stdout
+    with EditStore.open(tmp_path / "facts.scr") as store:
+        assert len(list(store.log(kind=EVENT))) == 4  # two facts, two models
+    empty = tiny("recheck", "-n", "nobody")
+    assert empty.exit_code == 0 and empty.stderr.count("holds no facts") == 1
+
+
 def test_the_built_in_model_obeys_and_auto_leaves_it_the_answer(scr: Run) -> None:
     assert "fr is verified" in scr("add", *FACT, "--verify").stderr
     assert route_of(scr("ask", QUESTION, "--route", "auto", "--json")) == ("context", "Lyon")
