@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +25,7 @@ from eval.cli import eval_group
 from eval.datasets import load_dataset
 from eval.forced import row_likelihood
 from eval.methods import Bench, Spec, make_editor, read_spec, spectra, with_tuned
+from eval.report import HTML_FILE, MARKDOWN_FILE, write_report
 from eval.room import room
 from eval.runner import BASE_FILE, Journal, Plan, RunConfig, batches, candidates, file_of, read_manifest, run
 from eval.scores import read_result
@@ -505,6 +508,35 @@ def test_a_run_from_before_a_setting_was_there_goes_on(
     (out / "run.json").write_text(json.dumps(manifest), encoding="utf-8")
     run(atlas, names("base", "scr"), bench, SMALL, out)
     assert read_manifest(out)["config"]["ballast"] == 0
+
+
+def test_three_orders_are_three_sequences_and_the_report_draws_their_range(
+    bench: Bench, atlas: Dataset, tmp_path: Path
+) -> None:
+    """What rough fine-tuning breaks depends on which edit came last; a memory knows no order."""
+    config = RunConfig(points=(2, 4), protocol="sequential", orders=3, probed=4, fixed=2, per_kind=1)
+    rough = Spec("ft-m", '{"lr": 0.02, "num_steps": 8}', "rough")
+    run(atlas, [*names("oracle-context"), rough], bench, config, tmp_path)
+    result = write_report(tmp_path)
+    for label in ("oracle-context", rough.label):
+        (verified,) = [row for row in rows_of(tmp_path, label) if row.get("event") == "verified"]
+        assert verified["same"]
+        told = [(row["order"], row["point"]) for row in rows_of(tmp_path, label) if row.get("event") == "point"]
+        assert told == [(order, point) for order in range(3) for point in (2, 4)]
+    learned, shown = (result.methods[label].figure("locality", 4) for label in (rough.label, "oracle-context"))
+    assert learned is not None and shown is not None
+    assert len(learned.orders) == 3 and len(set(learned.orders)) > 1  # of the same four edits
+    assert learned.interval.units == 3 * 6 and set(shown.orders) == {1.0}
+    page = (tmp_path / HTML_FILE).read_text(encoding="utf-8")
+    low, high = min(learned.orders), max(learned.orders)
+    assert "upright bars the range over 3 orders of the edits" in page
+    assert f"orders {low:.3f} to {high:.3f}" in page
+    assert f"(orders {low:.3f} to {high:.3f})" in (tmp_path / MARKDOWN_FILE).read_text(encoding="utf-8")
+    drawn = next(p for p in re.findall(r"<svg.*?</svg>", page, re.DOTALL) if "<title>locality" in p)
+    bars = [e.attrib for e in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}line")]
+    heights = [float(bar["y1"]) - float(bar["y2"]) for bar in bars if bar["stroke-width"] == "3"]
+    assert len(heights) == 4  # two methods at two points
+    assert max(heights) >= (high - low) * 196 - 0.2 > 0
 
 
 def test_slow_methods_are_left_out_where_nobody_asked_for_them(bench: Bench, atlas: Dataset, tmp_path: Path) -> None:
