@@ -25,6 +25,7 @@ Kind = Literal[
     "reversed",
     "two_hop",
     "multi_hop",
+    "hop",
     "neighbor",
     "same_subject",
     "unrelated",
@@ -32,7 +33,7 @@ Kind = Literal[
 """``prompt``: the edit's own prompt. ``paraphrase``: other words for it. ``yes_no``: whether it holds. ``alias``: the
 subject by another name. ``reversed``: given the new answer, asked for the subject. ``two_hop``: a question through two
 facts, one of them the edit (EasyEdit calls that one hop). ``multi_hop``: a chain of two to four facts, one or more of
-them edited. ``neighbor``: same relation, another subject.
+them edited. ``hop``: one fact of a chain, asked by itself. ``neighbor``: same relation, another subject.
 ``same_subject``: another relation of the edited subject. ``unrelated``: neither."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -55,6 +56,9 @@ class Probe:
     apart, for right there means the unedited model's own answer. ``yes_no``: ``Yes`` or ``No``."""
     rival: str = ""
     """The answer that must not win: before the edit the right one, for a neighbor the edit's new one."""
+    steps: tuple[str, ...] = ()
+    """Of a question through several facts, the single questions it falls into, ``{}`` for the answer to the one before;
+    for methods that are told."""
 
     def __post_init__(self) -> None:
         if not self.prompt.strip():
@@ -112,7 +116,9 @@ class Dataset:
     def sha256(self) -> str:
         """Of everything that is edited and asked, so that two runs can be told to have been about the same."""
         cases = [{k: v for k, v in asdict(case).items() if v or k != "before"} for case in self.cases]
-        told = cases, [asdict(probe) for probe in self.fixed]
+        for case in cases:
+            case["probes"] = [_told(probe) for probe in case["probes"]]
+        told = cases, [_told(asdict(probe)) for probe in self.fixed]
         return hashlib.sha256(json.dumps(told, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
     def described(self) -> str:
@@ -129,8 +135,13 @@ class Dataset:
         )
 
 
+def _told(probe: Mapping[str, object]) -> dict[str, object]:
+    """A probe without what it leaves empty and most probes do not have."""
+    return {name: value for name, value in probe.items() if value or name != "steps"}
+
+
 def thinned(case: EvalCase, most: int) -> EvalCase:
-    """The case with at most ``most`` probes of each kind, the first ones.
+    """The case with at most ``most`` probes of each kind, the first ones; of single facts of chains with all.
 
     Raises:
         ConfigError: ``most`` is not positive.
@@ -141,7 +152,7 @@ def thinned(case: EvalCase, most: int) -> EvalCase:
     kept = []
     for probe in case.probes:
         seen[probe.kind] = seen.get(probe.kind, 0) + 1
-        if seen[probe.kind] <= most:
+        if seen[probe.kind] <= most or probe.kind == "hop":
             kept.append(probe)
     return replace(case, probes=tuple(kept))
 

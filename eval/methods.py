@@ -113,6 +113,8 @@ class Bench:
         self._corpus, self._cache, self.seed = corpus, cache, seed
         self._moments: dict[int, SecondMoment | Tensor] = dict(moments or {})
         self._templates = templates
+        self.steps: Mapping[str, Sequence[str]] = {}
+        """Prompt → the single questions it falls into, for the method that is told."""
 
     def asked(self, content: str) -> str:
         """The text that the model continues when ``content`` is asked."""

@@ -164,9 +164,7 @@ class Plan:
         self.config = config
         self.fixed = dataset.fixed[: config.fixed]
         cases = [thinned(case, config.per_kind) for case in dataset.cases]
-        self._chains = {
-            case.edit.edit_id: [*(edit.edit_id for edit in case.before), case.edit.edit_id] for case in cases
-        }
+        self._chains = {case.edit.edit_id: [*case.before, case.edit] for case in cases}
         alone = config.singles if config.points[0] == 1 else 0
         pool = cases[: max(config.points[-1], min(alone, len(cases)))]
         self.singles: list[Stop] = []
@@ -231,9 +229,18 @@ class Plan:
                 if not q.edit_id:
                     continue
                 known = found.setdefault(q.probe.prompt, [])
-                needed = self._chains[q.edit_id] if q.probe.kind == "multi_hop" else [q.edit_id]
+                needed = [q.edit_id]
+                if q.probe.kind in ("multi_hop", "hop"):
+                    chain = self._chains[q.edit_id]
+                    single = q.probe.kind == "hop"
+                    needed = [e.edit_id for e in chain if not single or e.target_new in q.probe.accepted]
                 known += [edit_id for edit_id in needed if edit_id not in known]
         return found
+
+    @property
+    def steps(self) -> dict[str, tuple[str, ...]]:
+        """Prompt → the single questions it falls into, where they are known."""
+        return {q.probe.prompt: q.probe.steps for stop in self.stops for q in stop.questions if q.probe.steps}
 
 
 def outside(kind: Kind) -> bool:
@@ -488,6 +495,7 @@ class _MethodRun:
     ) -> None:
         self.plan, self.spec, self.bench, self.base = plan, spec, bench, base
         self.journal, self.pristine, self._tell = journal, pristine, tell
+        bench.steps = plan.steps
         self.sentence = not bench.chat
         self._clock = Spent.now()
         self.have = {(row["order"], row["point"], row["case"], row["probe"]) for row in journal.rows if "answer" in row}

@@ -32,6 +32,8 @@ class Metric:
     value: Callable[[Row], float | None]
     """Of one row; None where the row has nothing to say."""
     about: str
+    needs: tuple[Kind, ...] = ()
+    """Questions of the same edit that must all be right, too, for a value to count."""
 
 
 def _right(row: Row) -> float | None:
@@ -88,6 +90,16 @@ GENERATED: tuple[Metric, ...] = (
     Metric("reversed", "generated", ("reversed",), _right, "asked for the subject, given the new answer"),
     Metric("two hops", "generated", ("two_hop",), _right, "a question through the edited fact and one more"),
     Metric("chains", "generated", ("multi_hop",), _right, "a question through two to four facts, some of them edited"),
+    Metric("hops", "generated", ("hop",), _right, "the facts of those questions, each asked by itself"),
+    Metric(
+        "two hops by their hops",
+        "generated",
+        ("two_hop",),
+        _right,
+        "two hops, right only where the edited fact and every other one, asked by itself, is right, too",
+        ("prompt", "hop"),
+    ),
+    Metric("chains by their hops", "generated", ("multi_hop",), _right, "chains, likewise", ("prompt", "hop")),
 )
 FORCED: tuple[Metric, ...] = (
     Metric("ES", "teacher_forced", ("prompt",), _wins, "own prompt: the new answer is more probable than the old"),
@@ -139,14 +151,29 @@ class MethodResult:
         chosen = METRICS[metric]
         values: list[tuple[str, float]] = []
         subject: dict[str, str] = {}
+        whole = self._whole(chosen.needs, point)
         for row in self.rows:
             if row["point"] == point and row["kind"] in chosen.kinds:
                 value = chosen.value(row)
                 if value is not None:
                     unit = f"{row['order']}/{row['case']}"
-                    values.append((unit, value))
+                    if chosen.needs and unit not in whole:
+                        continue
+                    values.append((unit, value * whole.get(unit, 1.0)))
                     subject[unit] = row["subject"]
         return (by_unit(values) if values else {}), subject
+
+    def _whole(self, kinds: tuple[Kind, ...], point: int) -> dict[str, float]:
+        """Unit → whether all its questions of these kinds are right; only units that were asked each of the kinds."""
+        found: dict[str, list[Row]] = {}
+        for row in self.rows:
+            if row["point"] == point and row["kind"] in kinds:
+                found.setdefault(f"{row['order']}/{row['case']}", []).append(row)
+        return {
+            unit: float(all(row["right"] for row in rows))
+            for unit, rows in found.items()
+            if {row["kind"] for row in rows} == set(kinds)
+        }
 
     def figure(self, metric: str, point: int) -> Figure | None:
         """The cell; None where nothing was asked."""

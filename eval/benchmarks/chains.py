@@ -18,7 +18,6 @@ Atlas has no such halves: some words of its frames ("I need", "would you say") a
 """
 
 import json
-import random
 import statistics
 import time
 from collections import Counter
@@ -29,13 +28,12 @@ from typing import Any
 
 import click
 
-from eval.atlas import filled, load_atlas
+from eval.atlas import load_atlas
+from eval.atlas_chains import three_hops
 from memory_store.edit import Edit
 from memory_store.identity import fold
 from scr.build import open_editor
 from scr.editor import RetrievalEditor
-from scr.pocket.facts import Fact, in_running_text, load_facts
-from scr.pocket.wordings import WORDINGS, wordings
 
 PARTS = {"even": (0,), "odd": (1,), "all": (0, 1)}
 RIPPLE, MQUAKE = "rippleedits_random_1137.jsonl", "mquake_cf_849.jsonl"
@@ -241,7 +239,7 @@ def atlas(cases: int) -> dict[str, Any]:
 
     data = load_atlas(cases)
     asked = [("two", c.edit, p.prompt, p.accepted) for c in data.cases for p in c.probes if p.kind == "two_hop"]
-    asked += [("three", *row) for row in three_hops([case.edit for case in data.cases])]
+    asked += [("three", c.edit, c.question, c.accepted) for c in three_hops([case.edit for case in data.cases])]
     with EditedModel.from_pretrained() as model:
         for start in range(0, cases, 256):
             model.edit([case.edit for case in data.cases[start : start + 256]])
@@ -271,43 +269,6 @@ def atlas(cases: int) -> dict[str, Any]:
             ),
         }
     return found
-
-
-def three_hops(edits: Sequence[Edit], seed: int = 0) -> list[tuple[Edit, str, tuple[str, ...]]]:
-    """A question through an edit and two facts that are not edited, where the built-in facts hold them."""
-    by_subject: dict[str, list[Fact]] = {}
-    named: dict[tuple[str, str], Fact] = {}
-    for fact in load_facts():
-        by_subject.setdefault(fact.subject, []).append(fact)
-        named[fact.subject, fact.object] = fact
-    subjects = {edit.subject for edit in edits}
-    rng = random.Random(seed)
-    found: list[tuple[Edit, str, tuple[str, ...]]] = []
-    for edit in edits:
-        relations = [f for f in by_subject.get(edit.subject, ()) if _asks(edit, f)]
-        ways = [
-            (second, third)
-            for second in by_subject.get(edit.target_new, ())
-            if second.subject not in subjects and second.object != edit.subject
-            for third in by_subject.get(second.object, ())
-            if third.subject not in subjects and third.object not in (edit.subject, edit.target_new)
-        ]
-        if len(relations) != 1 or not ways:
-            continue
-        second, third = rng.choice(ways)
-        inner = f"the {WORDINGS[relations[0].relation].nouns[0]} of {in_running_text(edit.subject)}"
-        inner = f"the {WORDINGS[second.relation].nouns[0]} of {inner}"
-        text = rng.choice(wordings(third.relation, "question", "evaluation")).replace("{s}", inner)
-        found.append((edit, text[:1].upper() + text[1:], (third.object,)))
-    return found
-
-
-def _asks(edit: Edit, fact: Fact) -> bool:
-    """Whether an edit's prompt is a wording of a fact's relation."""
-    return any(
-        edit.prompt.startswith(filled(wording, fact.subject))
-        for wording in wordings(fact.relation, "statement", "evaluation")
-    )
 
 
 def cost(memory: Memory, questions: Iterable[str], runs: int = 60) -> dict[str, Any]:

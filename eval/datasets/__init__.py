@@ -10,11 +10,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from eval.atlas import load_atlas
+from eval.atlas_chains import load_atlas_chains
 from eval.cases import Dataset, EvalCase, joined, named_once
 from eval.datasets import conflictedit, counterfact, halluedit, knowedit, mquake, qaedit, rippleedits, zsre
 from eval.datasets.reading import DroppedError
@@ -45,6 +46,7 @@ LOADERS: dict[str, Loader] = {
 }
 ABOUT: dict[str, str] = {
     "atlas": "built in: facts the pocket model knows, changed, in words its training never used",
+    "atlas-chains": "built in: questions of two and three hops through atlas' edits, and their facts one by one",
     **{name: loader.about for name, loader in LOADERS.items()},
 }
 NAMES = tuple(ABOUT)
@@ -66,6 +68,10 @@ def load_dataset(name: str, path: Path | None, *, cases: int | None = None) -> D
         if path is not None:
             raise ConfigError("atlas is built in and reads no file; leave --data out, or name the file's data set")
         return load_atlas(cases) if cases is not None else load_atlas()
+    if name == "atlas-chains":
+        if path is not None:
+            raise ConfigError("atlas-chains is built in and reads no file; leave --data out")
+        return first_of(load_atlas_chains(), cases)
     if name in NOT_READ:
         raise ConfigError(f"{name} cannot be read: {NOT_READ[name]}")
     if name not in LOADERS:
@@ -85,13 +91,18 @@ def load_dataset(name: str, path: Path | None, *, cases: int | None = None) -> D
         dropped += more
     found, again = named_once(found)
     dropped += again
-    if cases is not None and cases < len(found):
-        dropped["beyond those asked for"] += len(found) - cases
-        found = found[:cases]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Dataset(
-        name=name, cases=tuple(found), rows=count, dropped=dict(dropped), source=f"{path.name}, sha256 {digest}"
-    )
+    source = f"{path.name}, sha256 {digest}"
+    return first_of(Dataset(name=name, cases=tuple(found), rows=count, dropped=dict(dropped), source=source), cases)
+
+
+def first_of(dataset: Dataset, cases: int | None) -> Dataset:
+    """The data set's first cases; None is all of them."""
+    more = len(dataset.cases) - cases if cases is not None else 0
+    if more <= 0:
+        return dataset
+    dropped = {**dataset.dropped, "beyond those asked for": more}
+    return replace(dataset, cases=dataset.cases[:cases], dropped=dropped)
 
 
 def _rows(path: Path) -> Iterable[Mapping[str, Any]]:

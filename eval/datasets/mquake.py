@@ -3,7 +3,8 @@
 The case's own edit is the chain's first; the others are written before it. An edit is named by what it says, so that
 instances which share one write it once. Where all instances stand in one memory, those that another one contradicts
 would be broken by it (the benchmark's known contamination): they are left out by the one place that reads all rows.
-Published, an instance counts when any of its three questions is answered; here its questions are averaged.
+Published, an instance counts when any of its three questions is answered; here its questions are averaged. Each fact of
+the chain is also asked by itself.
 
 Source: Zhong et al., arXiv:2305.14795.
 """
@@ -11,7 +12,7 @@ Source: Zhong et al., arXiv:2305.14795.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eval.benchmarks.main_job import normalised
@@ -46,7 +47,10 @@ def chained(row: Mapping[str, Any], source: str, kind: Kind) -> EvalCase:
     questions = [spaced(text) for text in texts_of(row, "questions")]
     if not questions:
         raise DroppedError("a field is missing or empty")
-    probes = [Probe(kind=kind, prompt=text, accepted=accepted, rival=rival) for text in questions]
+    hops = hops_of(row)
+    steps = steps_of(hops)
+    probes = [Probe(kind=kind, prompt=text, accepted=accepted, rival=rival, steps=steps) for text in questions]
+    probes += hops
     if isinstance(first.get("question"), str) and first["question"].strip():
         own = Probe(kind="paraphrase", prompt=spaced(first["question"]), accepted=(new,), rival=true)
         probes.insert(0, own)
@@ -54,6 +58,38 @@ def chained(row: Mapping[str, Any], source: str, kind: Kind) -> EvalCase:
     prompt = filled(first, subject)
     case = made_case(name, subject=subject, prompt=prompt, target=new, truth=true, probes=probes)
     return EvalCase(edit=case.edit, ground_truth=true, probes=case.probes, before=before)
+
+
+def hops_of(row: Mapping[str, Any]) -> list[Probe]:
+    """Each fact of the chain, after the edits, asked by itself; nothing where one of them cannot be."""
+    found = row.get("new_single_hops")
+    try:
+        return [
+            Probe(
+                kind="hop",
+                prompt=spaced(text_of(hop, "question")),
+                accepted=tuple(dict.fromkeys([text_of(hop, "answer"), *texts_of(hop, "answer_alias")])),
+            )
+            for hop in (found if isinstance(found, list) else [])
+        ]
+    except DroppedError:
+        return []
+
+
+def steps_of(hops: Sequence[Probe]) -> tuple[str, ...]:
+    """The chain's single questions, ``{}`` in the place of the answer before; nothing where that does not stand there.
+
+    >>> hops = [Probe(kind="hop", prompt="Where is Ada from?", accepted=("Peru",))]
+    >>> steps_of([*hops, Probe(kind="hop", prompt="What is Peru's anthem?", accepted=("March",))])
+    ('Where is Ada from?', "What is {}'s anthem?")
+    """
+    steps = [hop.prompt.replace("{", "(").replace("}", ")") for hop in hops]
+    for at in range(1, len(steps)):
+        thing = next((text for text in hops[at - 1].accepted if text in steps[at]), None)
+        if thing is None:
+            return ()
+        steps[at] = steps[at].replace(thing, "{}")
+    return tuple(steps)
 
 
 def edit_of(rewrite: Mapping[str, Any], source: str) -> Edit:

@@ -315,6 +315,24 @@ def test_mquake_writes_the_whole_chain_and_asks_it(tmp_path: Path) -> None:
     }
 
 
+def test_the_facts_of_a_chain_are_asked_by_themselves_and_told_as_steps(tmp_path: Path) -> None:
+    hops = [
+        {"question": "Where was Ann Bee  born?", "answer": "Rome", "answer_alias": ["Roma"]},
+        {"question": "In which country is Roma?", "answer": "Gaul", "answer_alias": []},
+    ]
+    (case,) = load_dataset("mquake", written(tmp_path, [{**CHAIN_ROW, "new_single_hops": hops}])).cases
+    assert [(p.prompt, p.accepted) for p in case.probes if p.kind == "hop"] == [
+        ("Where was Ann Bee born?", ("Rome", "Roma")),
+        ("In which country is Roma?", ("Gaul",)),
+    ]
+    chains = [p.steps for p in case.probes if p.kind == "multi_hop"]
+    assert chains == [("Where was Ann Bee born?", "In which country is {}?")] * 2
+    assert [p.kind for p in thinned(case, 1).probes].count("hop") == 2
+    hops[1]["question"] = "In which country is that?"
+    (case,) = load_dataset("mquake", written(tmp_path, [{**CHAIN_ROW, "new_single_hops": hops}])).cases
+    assert all(p.steps == () for p in case.probes)
+
+
 def test_rippleedits_joins_the_questions_of_one_edit(tmp_path: Path) -> None:
     row = {
         "case_id": 0,
@@ -411,5 +429,5 @@ def test_published_rows_are_kept_but_for_named_reasons(name: str, file: str, row
 
 
 def test_every_data_set_is_named() -> None:
-    single = {"atlas", "counterfact", "zsre", "knowedit", "qaedit", "halluedit"}
+    single = {"atlas", "atlas-chains", "counterfact", "zsre", "knowedit", "qaedit", "halluedit"}
     assert set(NAMES) == single | {"mquake", "rippleedits", "conflictedit"}

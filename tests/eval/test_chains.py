@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eval.benchmarks.chains import cost, memory_of, mquake, ripple, three_hops
+from eval.benchmarks.chains import cost, memory_of, mquake, ripple
 
 
 def rewrite(subject: str, relation: str, prompt: str, target: str) -> dict[str, Any]:
@@ -74,12 +74,3 @@ def test_the_oracle_answers_what_is_not_edited_and_nothing_else() -> None:
 
 def test_the_cost_of_a_hop_is_counted_over_chains() -> None:
     assert cost(memory_of([ADA]), ADA["questions"])["questions"] == 1
-
-
-def test_three_hops_go_through_facts_that_are_not_edited() -> None:
-    from eval.atlas import load_atlas
-
-    edits = [case.edit for case in load_atlas(200).cases]
-    found = three_hops(edits)
-    assert found and all(edit.subject in question for edit, question, _ in found)
-    assert all(question.count(" of ") >= 2 for _, question, _ in found)
