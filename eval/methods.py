@@ -478,6 +478,19 @@ def _ike(bench: Bench, _governing: Governing) -> Compared:
     return Ike(bench, seed=bench.seed, fits=fits)
 
 
+def _mello(bench: Bench, _governing: Governing, told: bool = False) -> Compared:
+    from eval.mello import MOST_TOKENS, Mello
+
+    def fits(text: str) -> bool:
+        return len(bench.language_model.prompt_ids(text)) + MOST_TOKENS <= bench.language_model.window
+
+    return Mello(bench, steps=(lambda: bench.steps) if told else None, fits=fits)
+
+
+def _mello_told(bench: Bench, governing: Governing) -> Compared:
+    return _mello(bench, governing, told=True)
+
+
 def _eren(bench: Bench, _governing: Governing) -> Compared:
     return Eren(bench)
 
@@ -551,6 +564,10 @@ ENTRIES: dict[str, Entry] = {
     "scr-paper-k1": Entry("retrieval", "the same with one fact, taken word for word", _scr_paper_k1),
     "ike": Entry("retrieval", "demonstrations and the nearest fact, always shown (IKE, arXiv:2305.12740)", _ike),
     "eren": Entry("retrieval", "asks whether any of five notes helps, then answers (EREN, arXiv:2403.17431)", _eren),
+    "mello": Entry(
+        "retrieval", "asks itself sub-questions; the nearest fact replies (MeLLo, arXiv:2305.14795)", _mello
+    ),
+    "mello-told": Entry("retrieval", "the same, its sub-questions given to it", _mello_told),
     "lightedit": Entry(
         "retrieval", "scr's facts, first token against the prior (LightEdit, arXiv:2604.19089)", _lightedit
     ),
