@@ -29,6 +29,7 @@ from scr.config import Settings
 from scr.contradiction import OnConflict
 from scr.editor import (
     HOP_TOKENS,
+    Decompose,
     Message,
     RetrievalEditor,
     Rewrite,
@@ -46,6 +47,7 @@ from scr.prompting import defused, facts_block
 from scr.protocols import Answer, CounterfactualModel, Decision, Encoder, ScopeClassifier
 from scr.routing import Policy, Router
 from scr.scope import given_as
+from scr.steps import MOST_TOKENS
 from scr.turns import Turn, TurnFinder
 from scr.verification import Verified, remember, remembered, verify
 
@@ -101,6 +103,7 @@ class EditedModel:
         route: Policy = "context",
         counterfactual: CounterfactualModel | str | None = None,
         prior: Prior = NO_PRIOR,
+        decompose: Decompose = "words",
     ) -> None:
         """Wrap a model and tokenizer that the caller has.
 
@@ -115,6 +118,9 @@ class EditedModel:
                 ``counterfactual`` model, or ``auto``, the second where this model does not say the fact it is given.
             counterfactual: the model of the second route, or its name or folder; None is the shipped one.
             prior: how ``ask`` and ``chat`` hold this model's first thought down on the context route (``scr.prior``).
+            decompose: who says which questions stand inside one, for chains of facts: its ``words`` (``scr.chain``), or
+                this model (``llm``, ``scr.steps``), which costs a generated list for each question and pays for
+                large models only.
         """
         self.model = model
         self.tokenizer = tokenizer
@@ -140,6 +146,8 @@ class EditedModel:
         editor.special_tokens = self.turns.special_tokens
         if route != "context" or counterfactual is not None:
             editor.router = Router(route, counterfactual_of(counterfactual, offline))
+        editor.tell = self._lists
+        editor.decompose = decompose
         if editor.router.obeyed is None:
             editor.router.obeyed = self.obeys
         self.editor = editor
@@ -536,6 +544,12 @@ class EditedModel:
         """The frozen model's answers to parts of questions."""
         rows = [self.question_ids(question) for question in questions]
         return [self.text_of(ids) for ids in self.language_model.continue_rows(rows, max_new_tokens=HOP_TOKENS)]
+
+    def _lists(self, prompts: Sequence[str]) -> list[str]:
+        """What the frozen model writes to prompts that ask for a list."""
+        rows = [self.question_ids(prompt) for prompt in prompts]
+        ids = self.language_model.continue_rows(rows, max_new_tokens=MOST_TOKENS)
+        return [str(self.tokenizer.decode(new, skip_special_tokens=True)) for new in ids]
 
     def text_of(self, ids: Sequence[int]) -> str:
         """An answer's text; of a model without a chat template, its first line."""

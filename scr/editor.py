@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from memory_store.corrections import Correction, Said
 from memory_store.edit import DEFAULT_NAMESPACE, Edit, PutResult
@@ -30,10 +30,12 @@ from scr.scope.corrections import Corrected, with_corrections
 from scr.scope.fail_closed import FailClosed
 from scr.scope.overlay import Overlaid
 from scr.scope.recall import KINDS, recall
+from scr.steps import MOST_TOKENS, Tell, split, through
 
 logger = logging.getLogger("scr")
 
 Message = Mapping[str, Any]
+Decompose = Literal["words", "llm"]
 HOP_TOKENS = 24
 """New tokens of the model's answer to a part of a question."""
 EARLIER_TURNS = 8
@@ -83,9 +85,23 @@ class RetrievalEditor:
         """Facts that a question may go through before it is asked (``scr.chain``); 0 follows none."""
         self.chain_start: Start = "memory"
         """Whether the model may take the first hop, too; see ``scr.chain.follow``."""
+        self._decompose: Decompose = "words"
+        self.tell: Tell | None = None
+        """What the model writes when it decomposes; None has it continue raw text."""
         self.record_use = False
         """Whether the log notes which edits an answer or a rewrite used, the question hashed."""
         self._batches: list[int] = []
+
+    @property
+    def decompose(self) -> Decompose:
+        """Who says which questions stand inside one: its ``words``, or the ``llm``, for models large enough."""
+        return self._decompose
+
+    @decompose.setter
+    def decompose(self, who: Decompose) -> None:
+        if who not in ("words", "llm"):
+            raise ConfigError(f"questions are decomposed by words or llm, got {who!r}")
+        self._decompose = who
 
     @property
     def scope(self) -> ScopeClassifier:
@@ -229,7 +245,7 @@ class RetrievalEditor:
         Where nothing governs a query, a near fact may from its other end (``scr.relations``): who is whose spouse.
 
         Args:
-            ask: the frozen model, for parts of a query that no edit governs.
+            ask: the frozen model, for parts of a query that no edit governs; without it the words alone decompose.
         """
         space = namespace or self.namespace
         if not self.hops or not self.store.holds(space, as_of=as_of, known_at=known_at):
@@ -250,13 +266,25 @@ class RetrievalEditor:
             return self.decide(texts, namespace=namespace, as_of=as_of, known_at=known_at)
 
         ahead = self.scope.name != "llm"  # which would be asked in vain
-        decisions = follow(queries, decide, named, alike, ask=ask, start=self.chain_start, hops=self.hops, ahead=ahead)
+        stepped: list[Decision | None] = [None for _ in queries]
+        if self.decompose == "llm" and ask is not None:
+            stepped = through(queries, split(queries, self.tell or self._told), decide, ask)
+        by_words = [i for i, decision in enumerate(stepped) if decision is None]
+        some = [queries[i] for i in by_words]
+        found = follow(some, decide, named, alike, ask=ask, start=self.chain_start, hops=self.hops, ahead=ahead)
+        by_row = dict(zip(by_words, found, strict=True))
+        decisions = [decision or by_row[i] for i, decision in enumerate(stepped)]
         return [
             self._backwards(query, decision, space, as_of, known_at)
             if decision.near_misses and not decision.in_scope and not decision.hops
             else decision
             for query, decision in zip(queries, decisions, strict=True)
         ]
+
+    def _told(self, prompts: Sequence[str]) -> list[str]:
+        if self.model is None:
+            raise ConfigError("this editor has no language model to decompose questions; pass model=")
+        return self.model.generate(prompts, max_new_tokens=MOST_TOKENS, stop=("Question:",))
 
     def _backwards(
         self, query: str, decision: Decision, space: str, as_of: str | None, known_at: str | None
