@@ -16,6 +16,7 @@ from scr.cli.text import question as read_question
 
 if TYPE_CHECKING:
     from scr.edited_model import EditedModel
+    from scr.editor import Decompose
     from scr.protocols import Answer, Judged
     from scr.routing import Policy
 
@@ -53,6 +54,13 @@ NO_FACT_FIRED = 10
     "the first does not say the fact it is given.",
 )
 @click.option("--counterfactual", metavar="FOLDER", help="The small model, as scr train wrote it, not the shipped one.")
+@click.option(
+    "--decompose",
+    type=click.Choice(["words", "llm"]),
+    default="words",
+    show_default=True,
+    help="Who says which questions stand inside QUESTION: its words, or the model, if it is a large one.",
+)
 @click.option("--max-new-tokens", type=click.IntRange(1, 8192), default=64, show_default=True, metavar="N")
 @pass_session
 def ask(
@@ -67,6 +75,7 @@ def ask(
     scope: str | None,
     route: "Policy",
     counterfactual: str | None,
+    decompose: "Decompose",
     max_new_tokens: int,
 ) -> None:
     """Answer QUESTION ("-": from standard input) with the facts that govern it, or by the model alone."""
@@ -76,6 +85,7 @@ def ask(
     if counterfactual is not None:
         checked(counterfactual, "--counterfactual", empty="--counterfactual is empty; name a folder, or leave it out")
     model = open_model(session, near_misses=NEAR_MISSES, scope=scope, route=route, counterfactual=counterfactual)
+    model.editor.decompose = decompose
     load_ms = (time.perf_counter() - started) * 1e3
     watched = sys.stdout.isatty() if stream is None else stream
     with seen_at(model, as_of, known_at) as views:
