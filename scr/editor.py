@@ -38,8 +38,8 @@ Message = Mapping[str, Any]
 Decompose = Literal["words", "llm"]
 HOP_TOKENS = 24
 """New tokens of the model's answer to a part of a question."""
-EARLIER_TURNS = 8
-"""User turns before the last one whose facts stay in a conversation."""
+EARLIER_TURNS = 24
+"""User turns before the last one whose facts stay in a conversation; each costs some milliseconds at every turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,7 +449,7 @@ def keys_of(encoder: Encoder, edits: Sequence[Edit]) -> dict[str, Keys]:
 
 
 def user_turns(messages: Sequence[Message]) -> list[tuple[int, str]]:
-    """Index and text of the user turns: the last one, which asks, and before it the latest eight that hold text.
+    """Index and text of the user turns: the last one, which asks, and before it the latest 24 that hold text.
 
     The last one's text is empty where it holds none (an image alone, say).
 
