@@ -61,6 +61,11 @@ class GraceConfig:
         return cls(layer=min(depth - 1, int(share * depth)))
 
 
+_LAST_BITS = 1e-5
+"""A key that widened an entry lies on its border. Read in a longer sentence its last bits are others: without room for
+them the edit would be there while its answer is generated and gone while it is given, or the other way round."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One place in the codebook."""
@@ -91,7 +96,9 @@ class Codebook:
     def value(self, query: Tensor) -> Tensor | None:
         """What the layer gives out for ``query``; None where no entry reaches so far."""
         index, distance = self.nearest(query)
-        return self.entries[index].value if index >= 0 and distance <= self.entries[index].radius else None
+        if index < 0 or distance > self.entries[index].radius * (1 + _LAST_BITS):
+            return None
+        return self.entries[index].value
 
     def added(self, key: Tensor, value: Tensor, target: tuple[int, ...], radius: float) -> tuple["Codebook", int]:
         """The codebook with an edit in it, and the index of the entry that governs the edit."""

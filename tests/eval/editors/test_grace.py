@@ -40,6 +40,14 @@ def test_a_near_key_with_the_same_target_widens_the_entry() -> None:
     assert book.entries == (Entry(book.entries[0].key, book.entries[0].value, 1.75, (5,)),)
 
 
+@pytest.mark.parametrize(("moved", "inside"), [(0.0, True), (2e-6, True), (1e-3, False)])
+def test_a_key_on_an_entrys_border_is_inside_whatever_its_last_bits(moved: float, inside: bool) -> None:
+    """It widened the entry to itself; the same key read in a longer sentence differs by rounding."""
+    book, _ = Codebook().added(point(0.0, 0.0), point(1.0), (5,), 1.0)
+    book, _ = book.added(point(1.75, 0.0), point(9.0), (5,), 1.0)
+    assert (book.value(point(1.75 + moved, 0.0)) is not None) == inside
+
+
 @pytest.mark.parametrize("replacement", ["replace_last", "replace_prompt"])
 @pytest.mark.parametrize("arch", ["gpt2", "llama", "opt"])
 def test_the_prompt_gets_its_answer_and_others_keep_theirs(
