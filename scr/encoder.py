@@ -37,6 +37,8 @@ _INSTALL = "pip install 'scr-editor[offline]' -c constraints.txt"
 _MAX_TOKENS = 256  # as sentence-transformers truncates this model
 _MAX_CHARS = 16_384  # a longer text is cut before it is tokenised; 256 tokens of prose are about 1,200 characters
 _BATCH_ROWS = 64
+_PACKED_TOKENS = 192
+"""Batches of no more tokens are read as one row: padding costs more than that the row is long."""
 
 
 def load_encoder(name: str | None = None, *, offline: bool = False, device: str | None = None) -> Encoder:
@@ -132,6 +134,8 @@ class MiniLMEncoder:
     def _pooled(self, tokens: Sequence[Sequence[int]]) -> Keys:
         torch = self._torch
         lengths = [len(ids) for ids in tokens]
+        if len(tokens) > 1 and sum(lengths) <= _PACKED_TOKENS:
+            return self._pooled_packed(tokens, lengths)
         longest = max(lengths)
         padded = torch.zeros((len(tokens), longest), dtype=torch.long)
         for row, ids in enumerate(tokens):
@@ -139,9 +143,25 @@ class MiniLMEncoder:
         real = torch.arange(longest) < torch.tensor(lengths)[:, None]  # (texts, tokens)
         with torch.inference_mode():
             real = real.to(self._device)
-            states = self._bert(padded.to(self._device), None if min(lengths) == longest else real)
+            mask = None if min(lengths) == longest else real[:, None, None, :]
+            states = self._bert(padded.to(self._device), mask)
             pooled = (states * real[..., None]).sum(1) / real.sum(1, keepdim=True)
             unit = torch.nn.functional.normalize(pooled, dim=1)
+        keys: Keys = unit.cpu().numpy()
+        return keys
+
+    def _pooled_packed(self, tokens: Sequence[Sequence[int]], lengths: Sequence[int]) -> Keys:
+        """Read a few texts as one row in which each sees itself only: a question with some words costs no padding."""
+        torch = self._torch
+        text = torch.repeat_interleave(torch.tensor(lengths))  # of each token
+        own = text == torch.arange(len(lengths))[:, None]  # (texts, tokens)
+        ids = torch.tensor([[number for ids in tokens for number in ids]])
+        places = torch.tensor([place for length in lengths for place in range(length)])
+        with torch.inference_mode():
+            mask = (text == text[:, None])[None, None].to(self._device)
+            states = self._bert(ids.to(self._device), mask, places.to(self._device))
+            share = (own / own.sum(1, keepdim=True)).to(self._device)
+            unit = torch.nn.functional.normalize(share @ states[0], dim=1)
         keys: Keys = unit.cpu().numpy()
         return keys
 
@@ -154,17 +174,25 @@ class _Bert:
         self._layers = 1 + max(int(n.split(".")[2]) for n in weights if n.startswith("encoder.layer."))
         self._heads = 12
 
-    def __call__(self, ids: torch.Tensor, real: torch.Tensor | None) -> torch.Tensor:
-        """Return the last hidden states, shape (texts, tokens, width); ``real`` marks what is no padding."""
+    def __call__(
+        self, ids: torch.Tensor, mask: torch.Tensor | None, places: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the last hidden states, shape (rows, tokens, width).
+
+        Args:
+            ids: token numbers, shape (rows, tokens).
+            mask: which tokens each token sees, to be broadcast to (rows, heads, tokens, tokens); None: all.
+            places: the place of each token in its text, shape (tokens,); None: as they stand.
+        """
         from torch.nn import functional
 
         w = self._w
         texts, length = ids.shape
         states = w["embeddings.word_embeddings.weight"][ids]
-        states = states + w["embeddings.position_embeddings.weight"][:length]
+        places_of = w["embeddings.position_embeddings.weight"]
+        states = states + (places_of[:length] if places is None else places_of[places])
         states = states + w["embeddings.token_type_embeddings.weight"][0]
         states = self._norm("embeddings.LayerNorm", states)
-        mask = None if real is None else real[:, None, None, :]
 
         def split(x: torch.Tensor) -> torch.Tensor:  # (texts, heads, tokens, width / heads)
             return x.view(texts, length, self._heads, -1).transpose(1, 2)

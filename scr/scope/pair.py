@@ -6,8 +6,7 @@ words is judged part by part and an edit keeps its best part.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from memory_store.errors import ConfigError
 from scr.protocols import Candidate, Decision, Encoder, Judged, Keys
+from scr.scope.compared import KeysAtHand, at_hand, compared
 from scr.scope.features import COLUMN, DENSE, NAMES, Matrix, Pair, evidence, pair_up, parts
 from scr.scope.relation_space import RelationSpace
 from scr.scope.weights import FINAL, LEXICAL, SHIPPED, Judge, Weights
@@ -23,7 +23,7 @@ from scr.scope.weights import FINAL, LEXICAL, SHIPPED, Judge, Weights
 MOST_IN_SCOPE = 5
 MOST_NEAR_MISSES = 5
 _PER_PART = 8
-_REMEMBERED_KEYS = 20_000
+_DENSE = [COLUMN[name] for name in DENSE]
 _SHOWN = (
     "cos_statement",
     "cos_prompt",
@@ -57,7 +57,7 @@ class PairClassifier:
         self.judge_name = judge or (FINAL if encoder.fingerprint == weights.encoder else LEXICAL)
         self._judge: Judge = weights.judges[self.judge_name]
         self.threshold = self._judge.threshold if threshold is None else threshold
-        self._gather = EvidenceGatherer(encoder, weights, self._judge.space)
+        self._gather = EvidenceGatherer(encoder, weights, self._judge.space, dense=self.judge_name != LEXICAL)
 
     @classmethod
     def load(
@@ -69,10 +69,6 @@ class PairClassifier:
     def decide(self, queries: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[Decision]:
         """Return one decision for each query; the order of candidates and the other queries change nothing."""
         gathered = self._gather(queries, candidates)
-        if self.judge_name == LEXICAL:
-            dense = [COLUMN[name] for name in DENSE]
-            for of_query in gathered:
-                of_query.evidence[:, dense] = np.nan
         margins = self._judge.trees.margins(np.concatenate([g.evidence for g in gathered])) if gathered else np.zeros(0)
         decisions = []
         first = 0
@@ -121,14 +117,21 @@ class Gathered:
 class EvidenceGatherer:
     """Turns queries and candidates into evidence; training and deciding use this one path.
 
-    Keys of edits' texts are remembered, so that a memory asked often costs one short encoding a query.
+    Keys of the texts compared are at hand (``scr.scope.compared``), so that a memory asked often costs little more than
+    the encoding of the query.
+
+    Args:
+        dense: whether evidence from keys counts; without it, ``DENSE`` columns are NaN and hardly anything is encoded.
     """
 
-    def __init__(self, encoder: Encoder, weights: Weights, space: RelationSpace | None = None) -> None:
+    def __init__(
+        self, encoder: Encoder, weights: Weights, space: RelationSpace | None = None, *, dense: bool = True
+    ) -> None:
         self._encoder = encoder
         self._weigh = weights.weigh
         self._space = space
-        self._remembered: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._dense = dense
+        self._at_hand = at_hand(encoder) if dense else KeysAtHand()
 
     def __call__(self, queries: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[Gathered]:
         """Return for each query its evidence.
@@ -139,8 +142,7 @@ class EvidenceGatherer:
         long = [i for i, q in enumerate(queries) if len(parts(q)) > 1]
         for i in long:
             whole[i] = []
-        pairs = [pair for group in whole for pair in group]
-        keys = self._keys(pairs)
+        keys = self._keys(compared(pair for group in whole for pair in group)) if self._dense else {}
         results: list[Gathered] = []
         for i, found in enumerate(candidates):
             if i in long:
@@ -157,14 +159,16 @@ class EvidenceGatherer:
 
     def _long(self, text: str, found: Sequence[Candidate]) -> Gathered:
         pieces = parts(text)
-        statements = self._remember([c.edit.statement for c in found] + [c.edit.prompt for c in found if c.edit.prompt])
-        keys = self._encoder.encode(pieces)
+        known = self._keys(
+            dict.fromkeys([*pieces, *(t for c in found for t in (c.edit.statement, c.edit.prompt) if t)])
+        )
         chosen: list[tuple[str, list[int], list[Pair], list[tuple[float, float]]]] = []
-        for piece, key in zip(pieces, keys, strict=True):
+        for piece in pieces:
+            key = known[piece]
             scores = [
                 (
-                    float(key @ statements[c.edit.statement]),
-                    float(key @ statements[c.edit.prompt]) if c.edit.prompt else float("nan"),
+                    float(key @ known[c.edit.statement]),
+                    float(key @ known[c.edit.prompt]) if c.edit.prompt else float("nan"),
                 )
                 for c in found
             ]
@@ -179,7 +183,7 @@ class EvidenceGatherer:
             )[:_PER_PART]
             chosen.append((piece, order, [pairs[j] for j in order], [scores[j] for j in order]))
         judged = [pair for _, _, pairs, _ in chosen for pair in pairs]
-        known = self._keys(judged)
+        known = self._keys(compared(judged)) if self._dense else {}
         rows = [self._rows(piece, pairs, scores, known) for piece, _, pairs, scores in chosen]
         owners = [j for _, order, _, _ in chosen for j in order]
         evidence_of_all = np.concatenate(rows) if rows else np.zeros((0, len(NAMES)))
@@ -190,6 +194,10 @@ class EvidenceGatherer:
         self, text: str, pairs: Sequence[Pair], scores: Sequence[tuple[float, float]], keys: dict[str, Keys]
     ) -> Matrix:
         cosines = np.full((len(pairs), 7), np.nan)
+        if not self._dense:
+            rows = evidence(pairs, cosines, self._weigh)
+            rows[:, _DENSE] = np.nan  # without cosines, what is reckoned from several of them is no better
+            return rows
         for row, (pair, (statement, prompt)) in enumerate(zip(pairs, scores, strict=True)):
             cosines[row, 0] = statement
             cosines[row, 1] = prompt
@@ -213,34 +221,8 @@ class EvidenceGatherer:
                 )
         return evidence(pairs, cosines, self._weigh)
 
-    def _keys(self, pairs: Sequence[Pair]) -> dict[str, Keys]:
-        """Keys of every text the pairs compare; the query's own are encoded, the edits' remembered, in one call."""
-        asked: dict[str, None] = {}
-        of_edits: dict[str, None] = {}
-        for pair in pairs:
-            if pair.match.end > pair.match.start:
-                asked[pair.relation] = asked[pair.crop] = None
-                of_edits[pair.edit.relation] = None
-                if pair.name_asked:
-                    asked[pair.name_asked] = None
-                    of_edits[pair.name_stated] = None
-            if pair.clause != pair.query.text and (pair.edit.edit.prompt or not pair.edit.subjects):
-                asked[pair.clause] = None
-                of_edits[pair.edit.prompt.text if pair.edit.edit.prompt else pair.edit.relation] = None
-        return self._remember(list(of_edits), list(asked))
-
-    def _remember(self, of_edits: Sequence[str], asked: Sequence[str] = ()) -> dict[str, Keys]:
-        known = {text: self._remembered[text] for text in of_edits if text in self._remembered}
-        new = [text for text in of_edits if text not in known]
-        once = [text for text in asked if text not in known and text not in new]
-        keys = self._encoder.encode([*new, *once])
-        known |= dict(zip([*new, *once], keys, strict=True))
-        for text in of_edits:
-            self._remembered[text] = known[text]
-            self._remembered.move_to_end(text)
-        while len(self._remembered) > _REMEMBERED_KEYS:
-            self._remembered.popitem(last=False)
-        return known
+    def _keys(self, texts: Collection[str]) -> dict[str, Keys]:
+        return self._at_hand.encoded(self._encoder, texts)[0]
 
 
 def _relations(pairs: Sequence[Pair]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -48,6 +48,14 @@ def test_keys_are_unit_float32_rows_in_the_order_of_the_texts(encoder: Encoder) 
         np.testing.assert_allclose(encoder.encode([text])[0], key, atol=1e-6)
 
 
+@needs_weights
+def test_a_key_is_the_same_alone_in_little_and_in_much_company(minilm: Encoder) -> None:
+    asked = ["Who founded Acme?", "Who founded X?", "Acme"]
+    alone = np.concatenate([minilm.encode([text]) for text in asked])
+    for company in ([], [f"Sentence number {n} is here to fill the batch." for n in range(40)]):
+        np.testing.assert_allclose(minilm.encode([*asked, *company])[: len(asked)], alone, atol=1e-6)
+
+
 def test_no_texts_give_no_rows(encoder: Encoder) -> None:
     assert encoder.encode([]).shape == (0, encoder.d_key)
 
