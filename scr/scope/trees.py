@@ -7,13 +7,15 @@ pairs, columns are evidence; NaN goes where the tree learnt to send what is miss
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+_ROWS = 32
+"""Rows that go down the trees together: as many as stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,11 @@ class Trees:
     value: NDArray[np.float64]
     """Of a leaf; 0 elsewhere."""
     depth: int
+    _children: NDArray[np.intp] = field(init=False, repr=False)
+    """Right and left child of each node in turn, shape (2 nodes,)."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_children", np.stack([self.right, self.left], axis=1).ravel().astype(np.intp))
 
     def margins(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the log-odds of each row, shape (rows,), as scikit-learn's but with 32-bit leaves (1e-6)."""
@@ -39,15 +46,22 @@ class Trees:
             return np.zeros(0)
         # Thresholds have 32 bits: a value that equals one must have no more.
         rows = rows.astype(np.float32).astype(np.float64)
-        at = np.broadcast_to(self.roots, (len(rows), len(self.roots)))  # (rows, trees)
-        row = np.arange(len(rows))[:, None]
-        missing = np.isnan(rows)
+        # Beside each row the same with what is missing below every threshold: so it goes left, and NaN right.
+        both = np.concatenate([rows, np.where(np.isnan(rows), -np.inf, rows)], axis=1)
+        column = self.column + self.missing_left * np.intp(rows.shape[1])
+        total: NDArray[np.float64] = np.concatenate(
+            [self._down(both[start : start + _ROWS], column) for start in range(0, len(both), _ROWS)]
+        )
+        return total
+
+    def _down(self, rows: NDArray[np.float64], column: NDArray[np.intp]) -> NDArray[np.float64]:
+        values = rows.ravel()
+        first = np.arange(0, rows.size, rows.shape[1])[:, None]  # of each row
+        at = np.tile(self.roots.astype(np.intp), (len(rows), 1))  # (rows, trees)
         for _ in range(self.depth):
-            columns = self.column[at]
-            goes_left = rows[row, columns] <= self.threshold[at]  # False for NaN
-            goes_left |= missing[row, columns] & self.missing_left[at]
-            at = np.where(goes_left, self.left[at], self.right[at])
-        total: NDArray[np.float64] = self.baseline + self.value[at].sum(1)
+            goes_left = values.take(column.take(at) + first) <= self.threshold.take(at)
+            at = self._children.take(2 * at + goes_left)
+        total: NDArray[np.float64] = self.baseline + self.value.take(at).sum(1)
         return total
 
     def arrays(self) -> dict[str, Array]:
