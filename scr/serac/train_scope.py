@@ -34,6 +34,7 @@ HARD = 0.5
 MEASURED = 500
 """Held-out edits that the closing figures are taken on."""
 
+NEGATIVES = "negatives.json"
 UNTRAINED = 256
 """Edits from whose distances the scale of a new classifier is taken."""
 
@@ -81,7 +82,7 @@ def train(
     name = DEFAULT_ENCODER if base is None else os.fspath(base)
     classifier = SeracScope.from_base(minilm_folder(offline) if base is None else base, scope, offline=offline)
     freeze(classifier.model, frozen)
-    hard = mined(learnt, encoder, config.seed)
+    hard = _mined_once(target, data, learnt, encoder, config)
     if fit_scale and scope.kind == "embed":
         scope = classifier.config = replace(scope, scale=fitted_scale(classifier, learnt, hard, config.seed))
     by_distance = scope.kind == "embed"
@@ -125,6 +126,24 @@ def train(
         (target / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         (target / CARD).write_text(card(report, scope), encoding="utf-8")
     return report
+
+
+def _mined_once(
+    out: Path, data: str | os.PathLike[str], examples: Sequence[Example], encoder: Encoder, config: TrainConfig
+) -> list[tuple[str, ...]]:
+    """What ``mined`` finds, kept in OUT: a run that goes on does not encode every query again."""
+    file = out / NEGATIVES
+    of = [fingerprint_of(Path(data)), encoder.fingerprint, config.held_out, config.seed]
+    if file.is_file():
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        if kept["of"] == of:
+            return [tuple(queries) for queries in kept["mined"]]
+    found = mined(examples, encoder, config.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_suffix(".tmp")
+    fresh.write_text(json.dumps({"of": of, "mined": found}, ensure_ascii=False), encoding="utf-8")
+    os.replace(fresh, file)
+    return found
 
 
 def freeze(model: Any, layers: int) -> None:

@@ -1,5 +1,6 @@
 """SERAC's classifier as a decider, its training, and the hard negatives it learns from."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,29 @@ def test_the_scale_begins_where_the_threshold_parts_what_is_in_scope_from_what_i
     # Squared distances, whose logarithms these are, lie about ln 2 at equal lengths.
     assert math.log(inside) + math.log(outside) == pytest.approx(2 * math.log(0.5), rel=1e-3)
     assert inside != outside
+
+
+class Counting:
+    """An encoder that counts the texts it was given."""
+
+    def __init__(self) -> None:
+        self.inner, self.texts = load_encoder("hash"), 0
+        self.fingerprint = self.inner.fingerprint
+
+    def encode(self, texts: Any) -> Any:
+        self.texts += len(texts)
+        return self.inner.encode(texts)
+
+
+def test_a_run_that_goes_on_does_not_mine_again(tiny_bert: str, tmp_path: Path) -> None:
+    rows = [{"statement": f"The capital of land {n} is X.", "in_scope": [f"Capital of {n}?"]} for n in range(60)]
+    data, encoder = tmp_path / "edits.jsonl", Counting()
+    data.write_text("\n".join(map(json.dumps, rows)))
+    train(data, tiny_bert, tmp_path / "out", QUICK, ScopeConfig(), encoder, stop_after=1)
+    mined_first = encoder.texts
+    assert mined_first > 0
+    report = train(data, tiny_bert, tmp_path / "out", QUICK, ScopeConfig(), encoder, stop_after=1)
+    assert report["steps"] == 2 and encoder.texts == mined_first
 
 
 def test_by_distance_each_edit_learns_from_the_nearest_stranger_of_its_batch(tiny_bert: str) -> None:
