@@ -463,8 +463,11 @@ class EditedModel:
         return AnswerStream(self, asked, decisions, decide_ms, options)
 
     def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, int, bool]]:
-        """Teacher-forced score of each (prompt, continuation), raw text: (log-probability, tokens, all greedy)."""
-        return self.editor.log_likelihood(pairs, self.decide([prompt for prompt, _ in pairs]))
+        """Teacher-forced score of each (prompt, continuation), raw text: (log-probability, tokens, all greedy).
+
+        Chains of facts are followed through the memory alone; see ``RetrievalEditor.log_likelihood``.
+        """
+        return self.editor.log_likelihood(pairs, self.follow([prompt for prompt, _ in pairs]))
 
     def answer(self, prompts: Sequence[str]) -> list[Answer]:
         return self.ask(list(prompts))
@@ -601,6 +604,10 @@ class EditedModel:
         A row of the result begins with the caller's row; lengths count the caller's tokens only.
         ``inputs_embeds`` and a filled ``past_key_values`` cannot be read as text: such calls go to the model
         untouched, with one warning.
+
+        Chains of facts are followed through the memory alone: the facts stand before the question, which stays as the
+        caller wrote it, and hops that no edit covers are left to the model. ``ask`` and ``chat`` shorten the question
+        hop by hop and ask the model for those.
 
         Raises:
             ConfigError: a streamer with several rows of which one is in scope.

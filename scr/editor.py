@@ -383,17 +383,22 @@ class RetrievalEditor:
     def log_likelihood(
         self, pairs: Sequence[tuple[str, str]], decisions: Sequence[Decision] | None = None
     ) -> list[tuple[float, int, bool]]:
-        """Teacher-forced: each continuation after its prompt, the governing facts in front of the prompt."""
+        """Teacher-forced: each continuation after its prompt, the governing facts in front of the prompt.
+
+        Facts on the way to an answer (``follow``) are among them. The prompt stays whole, and the model is asked
+        nothing; the counterfactual model is given what the facts leave to ask.
+        """
         if self.model is None:
             raise ConfigError("this editor has no language model; pass model=")
-        decisions = self.decide([prompt for prompt, _ in pairs]) if decisions is None else decisions
+        decisions = self.follow([prompt for prompt, _ in pairs]) if decisions is None else decisions
         scores: dict[int, tuple[float, int, bool]] = {}
         apart = [i for i, d in enumerate(decisions) if self.router.route(d) == "counterfactual"]
         if apart:
-            triples = [(decisions[i].in_scope[0].edit, *pairs[i]) for i in apart]
+            asked_of = [(decisions[i].in_scope[0].edit, decisions[i].asked or pairs[i][0]) for i in apart]
+            triples = [(*asked, pairs[i][1]) for asked, i in zip(asked_of, apart, strict=True)]
             scores |= zip(apart, self.router.counterfactual.log_likelihood(triples), strict=True)
         asked = [i for i in range(len(pairs)) if i not in scores]
-        shown = [(self._block(decisions[i]) + pairs[i][0], pairs[i][1]) for i in asked]
+        shown = [(self._block(at_once(decisions[i])) + pairs[i][0], pairs[i][1]) for i in asked]
         scores |= zip(asked, self.model.log_likelihood(shown), strict=True)
         return [scores[i] for i in range(len(pairs))]
 

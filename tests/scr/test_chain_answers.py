@@ -171,3 +171,19 @@ def test_a_further_hop_encodes_its_texts_with_those_of_the_question(editor: Retr
     counted.decide(["What is the capital of Chile?"])
     once, _ = len(calls), calls.clear()
     assert len(counted.follow([QUESTION])[0].hops) == 1 and len(calls) <= once
+
+
+def test_likelihoods_are_read_behind_all_facts_of_a_chain(editor: RetrievalEditor) -> None:
+    read: list[tuple[str, str]] = []
+
+    class Scorer(Reader):
+        def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, int, bool]]:
+            read.extend(pairs)
+            return super().log_likelihood(pairs)
+
+    editor.model = Scorer()
+    editor.log_likelihood([(QUESTION, " Oslo"), ("Hello!", " You")])
+    (text, said), untouched = read
+    assert text.endswith(f"\n\n{QUESTION}") and said == " Oslo" and untouched == ("Hello!", " You")
+    assert "Ada Byron was born in Chile." in text and "The capital of Chile is Oslo." in text
+    assert editor.model.prompts == []
