@@ -50,7 +50,7 @@ _PLACES = frozenset("city town village island river kingdom republic".split())
 _OPENING = frozenset('"“«')
 _COPULAS = frozenset("is are was were".split())
 _DO = frozenset("do does did".split())
-_SENTENCE_END = re.compile(r"(?<=[a-z0-9)\"][.!?])[\"”’)]*\s+|\n+")
+_SENTENCE_END = re.compile(r"(?<=[a-z0-9)\"][.!?])(?<!\b[DMJS]r\.)(?<!\bMrs\.)(?<!\bSt\.)[\"”’)]*\s+|\n+")
 _PARTICLES = frozenset("da das de del della den der di do dos du la le van von y".split())
 _NO_NOUNS = {"not"} | _AUXILIARIES | _PREPOSITIONS | _RELATIVE | _DETERMINERS | _PARTICIPLES | {"'s"}
 _POSSESSIVES = frozenset({"'s", "’s", "'", "’"})

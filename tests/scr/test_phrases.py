@@ -43,6 +43,7 @@ SINGLE = [
     ("What is the name of the spouse of Ada?", "Ada"),
     ("Is the capital of France Lyon?", "France"),
     ("Is Joris Voorn the composer of Supersonic?", "Supersonic"),
+    ("Is Dr. Bo Ek the composer of Supersonic?", "Supersonic"),
     ("The child of Gal Gadot-Varsano is", "Gal Gadot"),
     ("The spouse of Victoria, Queen of Avalon is", "Victoria"),
     ("Who answers for the creator of The Creation of Adam?", "The Creation"),
