@@ -42,6 +42,9 @@ _DARK = {
 }
 """What a colour becomes where the reader's screen is dark."""
 _FONT = "system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif"
+_BANDS = 4
+"""Lines of a chart that have their intervals as areas; where there are more, only the product's has, for areas that lie
+over each other say nothing, and the others have bars."""
 _WIDE = 6.4
 """Pixels a character of 12 px takes, about."""
 
@@ -113,6 +116,8 @@ class Axis:
     high: float
     ticks: tuple[float, ...]
     log: bool = False
+    alarm: float | None = None
+    """A value beyond which something is wrong; drawn as a dashed line where it lies on the axis."""
 
     def __post_init__(self) -> None:
         if not self.high > self.low or (self.log and self.low <= 0):
@@ -133,8 +138,10 @@ def share_axis(label: str) -> Axis:
     return Axis(label, 0.0, 1.0, (0.0, 0.2, 0.4, 0.6, 0.8, 1.0))
 
 
-def log_axis(label: str, values: Iterable[float], *, ticks: Sequence[float] | None = None) -> Axis:
-    """Powers of ten around positive values, with those powers as ticks unless others are given.
+def log_axis(
+    label: str, values: Iterable[float], *, ticks: Sequence[float] | None = None, alarm: float | None = None
+) -> Axis:
+    """Powers of ten around positive values, with those powers, at most seven, as ticks unless others are given.
 
     Raises:
         ConfigError: no positive value.
@@ -146,17 +153,18 @@ def log_axis(label: str, values: Iterable[float], *, ticks: Sequence[float] | No
         return Axis(label, min(ticks) / 1.35, max(ticks) * 1.35, tuple(ticks), log=True)
     first, last = math.floor(math.log10(min(found))), math.ceil(math.log10(max(found)))
     last += first == last
-    step = max(1, (last - first) // 6)
-    return Axis(label, 10.0**first, 10.0**last, tuple(10.0**e for e in range(first, last + 1, step)), log=True)
+    step = -(-(last - first) // 6)
+    powers = tuple(10.0**e for e in range(first, last + 1, step))
+    return Axis(label, 10.0**first, 10.0**last, powers, log=True, alarm=alarm)
 
 
 def tick_text(value: float) -> str:
     """
-    >>> [tick_text(v) for v in (0.0, 0.5, 1.0, 1000.0, 1e6, 0.001)]
-    ['0', '0.5', '1', '1,000', '10⁶', '0.001']
+    >>> [tick_text(v) for v in (0.0, 0.5, 1.0, 1000.0, 1e6, 0.001, 1e-6)]
+    ['0', '0.5', '1', '1,000', '10⁶', '0.001', '10⁻⁶']
     """
-    if value >= 1e5 and math.log10(value).is_integer():
-        return "10" + str(int(math.log10(value))).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    if value > 0 and not 1e-4 < value < 1e5 and math.isclose(power := math.log10(value), round(power)):
+        return "10" + str(round(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"{value:,g}"
 
 
@@ -324,10 +332,13 @@ def _lines(chart: Chart, box: _Box, look: dict[str, Style]) -> list[str]:
     labels = _labels(chart)
     bands, body, ends = [], [], []
     for place, label in enumerate(labels):
-        style, shift = look[label], (place - (len(labels) - 1) / 2) * min(2.0, 14 / len(labels))
+        style, shift = look[label], (place - (len(labels) - 1) / 2) * min(2.4, 20 / len(labels))
         spots = [(chart.x.at(p.x, box.left, box.right) + shift, p.y) for p in chart.lines[label]]
         at = [(sx, chart.y.at(value.value, box.bottom, box.top)) for sx, value in spots]
-        bands += _band(spots, chart.y, box, style, 0.16 if style.strong else min(0.13, 0.5 / len(labels)))
+        if len(labels) <= _BANDS or style.strong:
+            bands += _band(spots, chart.y, box, style, 0.16)
+        else:
+            bands += _whiskers(spots, chart.y, box, style)
         width, dash = (2.6 if style.strong else 1.5), ("5 3" if style.dashed else "")
         body += [line(a[0], a[1], b[0], b[1], style.colour, width, dash) for a, b in zip(at, at[1:], strict=False)]
         for (sx, sy), point in zip(at, chart.lines[label], strict=True):
@@ -338,6 +349,15 @@ def _lines(chart: Chart, box: _Box, look: dict[str, Style]) -> list[str]:
             body.append(f"<g><title>{escape(hint)}</title>{mark(sx, sy, style, size=3.8)}</g>")
         ends.append(at[-1])
     return [*bands, *body, *_named(labels, ends, box, look)]
+
+
+def _whiskers(spots: Sequence[tuple[float, Value]], y: Axis, box: _Box, style: Style) -> list[str]:
+    """The intervals along a line, a thin bar each."""
+    return [
+        line(sx, y.at(value.low, box.bottom, box.top), sx, y.at(value.high, box.bottom, box.top), style.colour, 0.7)
+        for sx, value in spots
+        if value.low is not None and value.high is not None
+    ]
 
 
 def _band(spots: Sequence[tuple[float, Value]], y: Axis, box: _Box, style: Style, opacity: float) -> list[str]:
@@ -395,6 +415,12 @@ def _frame(x: Axis, y: Axis, box: _Box, *, label: bool) -> list[str]:
             line(at, box.top, at, box.bottom, GRID, 0.7),
             line(at, box.bottom, at, box.bottom + 4, FAINT),
             text(at, box.bottom + 17, tick_text(value), anchor="middle", size=11, colour=FAINT),
+        ]
+    if y.alarm is not None and y.low <= y.alarm <= y.high:
+        at = y.at(y.alarm, box.bottom, box.top)
+        body += [
+            line(box.left, at, box.right, at, "#D55E00", 1.2, "6 4"),
+            text(box.left + 4, at - 4, "alarm", size=10, colour="#D55E00"),
         ]
     middle, across = (box.top + box.bottom) / 2, (box.left + box.right) / 2
     body += [

@@ -283,7 +283,7 @@ h1{font-size:26px;line-height:1.25;margin:0 0 8px}h2{font-size:19px;margin:40px 
 p{max-width:76ch}.note{color:var(--faint)}
 .warn{border-left:4px solid #D55E00;padding:4px 12px;background:var(--paper)}
 figure{margin:12px 0;background:var(--paper);border:1px solid var(--edge);border-radius:6px;padding:12px}
-figure{overflow-x:auto}
+figure{overflow-x:auto}figure svg{max-width:100%;min-width:720px;height:auto}
 figcaption{color:var(--faint);font-size:13px;max-width:100ch}
 .scroll{overflow-x:auto}table{border-collapse:collapse;background:var(--paper);font-size:13px;margin:8px 0}
 th,td{border:1px solid var(--edge);padding:4px 9px;text-align:left;vertical-align:top}
@@ -346,7 +346,7 @@ def _overview(result: Result) -> str:
     if len(result.points) < 2:
         return ""
     caption = (
-        f"Each line a method, each band its 95 % interval{_ranges(result)}. oracle-context always shows the right "
+        f"Each line a method. {INTERVALS}{_ranges(result)}. oracle-context always shows the right "
         "fact; copy returns the stored answer where scr's scope decision fires. Every weight editor is drawn with its "
         "tuned settings where it was run with them; the published ones stand below."
     )
@@ -408,10 +408,13 @@ def _grid(
     return pictures.grid(title, charts, pictures.styles([m.label for m in in_order(result)]))
 
 
+INTERVALS = "Areas, or thin bars where areas would lie over each other, are 95 % intervals"
+
+
 def _ranges(result: Result) -> str:
     """What the upright bars are, where there are any."""
     orders = result.manifest["config"]["orders"]
-    return f", upright bars the range over {orders} orders of the edits" if orders > 1 else ""
+    return f", thick upright bars the range over {orders} orders of the edits" if orders > 1 else ""
 
 
 def _over_edits(result: Result) -> str:
@@ -425,9 +428,7 @@ def _over_edits(result: Result) -> str:
         )
         if not drawing:
             continue
-        picture = figure_of(
-            drawing, f"Bands are 95 % intervals{_ranges(result)}. Lines stand side by side, not over each other."
-        )
+        picture = figure_of(drawing, f"{INTERVALS}{_ranges(result)}. Lines stand side by side, not over each other.")
         found.append(
             picture
             if metric.name in HEADLINE
@@ -523,15 +524,20 @@ def _differences(result: Result) -> str:
 
 def _weights(result: Result) -> str:
     parts = []
+    usual = _perplexities(result.methods["base"]) if "base" in result.methods else []
+    alarm = COLLAPSE * max(point.y.value for point in usual) if usual else None
     perplexity = _grid(
         result,
         "Perplexity of true statements that no edit touches",
-        lambda values: pictures.log_axis("perplexity (log)", values),
+        lambda values: pictures.log_axis("perplexity (log)", values, alarm=alarm),
         lambda m, p: next((point.y for point in _perplexities(m) if point.x == p), None),
     )
     if perplexity:
         parts.append(
-            figure_of(perplexity, f"Above {COLLAPSE:g} times the unedited model's the model counts as collapsed.")
+            figure_of(
+                perplexity,
+                f"Above {COLLAPSE:g} times the unedited model's (dashed, where on the axis) the model has collapsed.",
+            )
         )
     collapsed = _collapsed(result, result.methods.get("base"))
     if collapsed:
@@ -634,7 +640,9 @@ def _cost(result: Result, look: dict[str, Style]) -> str:
         return ""
 
     def shown(value: float | None, unit: float = 1.0) -> str:
-        return "–" if value is None else f"{value * unit:.4g}"
+        if value is None:
+            return "–"
+        return f"{value * unit:.3g}" if value * unit >= 1e-4 else "< 0.0001"
 
     header = [
         "method",
@@ -716,16 +724,18 @@ _TOLD_WHOLE = 3
 
 
 def _evidence(shape: Shape) -> str:
-    """All of it; where it is long, folded behind how much of it agrees."""
+    """All of it; where it is long, folded behind how much of it agrees, with what does not, if that is little."""
     if len(shape.pieces) <= _TOLD_WHOLE:
         return escape(shape.evidence)
     agree = sum(good for good, _ in shape.pieces)
     items = "".join(
         f'<li class="{"y" if good else "n0"}">{"✓" if good else "✗"} {escape(text)}</li>' for good, text in shape.pieces
     )
+    against = [text for good, text in shape.pieces if not good]
+    apart = f"Not: {escape('; '.join(against))}." if 0 < len(against) <= _TOLD_WHOLE else ""
     return (
         f"<details><summary>{agree} of {len(shape.pieces)} comparisons agree</summary>"
-        f'<ul class="plain">{items}</ul></details>'
+        f'<ul class="plain">{items}</ul></details>{apart}'
     )
 
 
@@ -815,6 +825,7 @@ def _rests_on(result: Result) -> str:
 
 __all__ = [
     "HTML_FILE",
+    "INTERVALS",
     "MARKDOWN_FILE",
     "SCHEMA",
     "as_html",

@@ -24,7 +24,7 @@ from eval.cases import Dataset
 from eval.editors.build import configured
 from eval.methods import Bench, Spec
 from eval.pictures import Axis, Chart, Point, Value
-from eval.report import figure_of, page_of, table_of
+from eval.report import INTERVALS, figure_of, page_of, table_of
 from eval.room import room
 from eval.runner import BASE_FILE, RunConfig, run
 from eval.scores import FORCED, GENERATED, HEADLINE, MethodResult, read_result
@@ -204,7 +204,7 @@ def write(result: Mapping[str, Any], out: Path) -> None:
     trouble = [f"{row[result['over']]:g}: {why}" for row in result["rows"] for why in row["failures"]]
     body = (
         f"<h1>{escape(title)}</h1><p>{escape(result['about'])}</p>"
-        + figure_of(picture(result), "Bands are 95 % intervals: bootstrap over subjects. The two families stand apart.")
+        + figure_of(picture(result), f"{INTERVALS}: bootstrap over subjects. The two families stand apart.")
         + "".join(table_of(*rows_of(result, [family])) for family in _DRAWN)
         + "".join(f'<p class="warn">Failed at {escape(text)}</p>' for text in trouble)
         + f"<p>To run it again:</p><pre>{escape(shlex.join(result['command']))}</pre>"

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from eval import readme
 from eval.cli import eval_group
-from eval.pictures import Axis, Chart, Panel, Point, Value, dots, grid, log_axis, share_axis, spaced, styles
+from eval.pictures import GRID, Axis, Chart, Panel, Point, Value, dots, grid, log_axis, share_axis, spaced, styles
 from eval.report import as_html, as_json, as_markdown, points_to_show, write_report
 from eval.runner import SCHEMA
 from eval.scores import Result, read_result
@@ -228,7 +228,7 @@ def test_the_range_over_orders_is_drawn_and_told(tmp_path: Path) -> None:
     ]
     folder = written(tmp_path / "run", {"memit": [*rows, passed(10), passed(100), *ENDS]}, orders=2)
     page = as_html(read_result(folder))
-    assert "upright bars the range over 2 orders of the edits" in page
+    assert "thick upright bars the range over 2 orders of the edits" in page
     assert "(orders 1.000 to 1.000)" in page and "orders 0.000 to 1.000</title>" in page  # a table, a mark's hint
     drawn = next(p for p in re.findall(r"<svg.*?</svg>", page, re.DOTALL) if "<title>reliability" in p)
     root = ElementTree.fromstring(drawn)
@@ -302,6 +302,14 @@ def test_generated_above_teacher_forced_crosses_a_line(tmp_path: Path) -> None:
     for number, (greedy, wanted) in enumerate(((True, "shown"), (False, "not shown"))):
         row = answered("a", "prompt", good=True, forced=(-0.1, -3.0, greedy))
         assert verdict(read(tmp_path / str(number), memit=[row]), "Teacher forcing flatters") == wanted
+
+
+def test_the_few_comparisons_that_disagree_are_not_folded_away(tmp_path: Path) -> None:
+    labels = [f"m{i}" for i in range(5)]
+    rows = {label: [answered("a", "prompt", good=True, forced=(-0.1, -3.0, label != "m3"))] for label in labels}
+    page = as_html(read(tmp_path, **rows))
+    assert "4 of 5 comparisons agree" in page
+    assert "Not: m3 reliability 1.000" in page and "Not: m2" not in page
 
 
 def test_pruned_matrices_stay_near_the_unedited_ones_and_at_most_memits(tmp_path: Path) -> None:
@@ -645,6 +653,30 @@ def test_a_line_carries_its_intervals_as_a_band_and_its_name() -> None:
     assert corners[1][0] - corners[0][0] == pytest.approx(212, abs=0.1)
     assert "a" in [t.text for t in root.iter("{http://www.w3.org/2000/svg}text")]
     assert look["a"] == look["a+tuned"]
+
+
+def test_where_many_lines_meet_only_the_products_interval_is_an_area() -> None:
+    points = [Point(0.0, Value(0.5, 0.25, 0.75)), Point(1.0, Value(1.0, 0.5, 1.0))]
+    labels = ["scr", "a", "b", "c", "d", "e"]
+    chart = Chart("c", share_axis("x"), share_axis("y"), {label: points for label in labels})
+    root = ElementTree.fromstring(grid("t", [chart], styles(labels)))
+    shapes_drawn = list(root.iter("{http://www.w3.org/2000/svg}polygon"))
+    assert sum("fill-opacity" in e.attrib for e in shapes_drawn) == 1
+    thin = [e for e in root.iter("{http://www.w3.org/2000/svg}line") if e.attrib["stroke-width"] == "0.7"]
+    assert sum(e.attrib["x1"] == e.attrib["x2"] and e.attrib["stroke"] != GRID for e in thin) == 2 * 5
+
+
+def test_an_alarm_is_drawn_where_it_lies_on_the_axis() -> None:
+    points = {"a": [Point(1.0, Value(3.0)), Point(10.0, Value(500.0))]}
+    x = log_axis("edits", [1, 10], ticks=[1, 10])
+    for alarm, drawn in ((30.0, True), (1e6, False), (None, False)):
+        chart = Chart("c", x, log_axis("perplexity", [3.0, 500.0], alarm=alarm), points)
+        assert ("alarm" in grid("t", [chart], styles(["a"]))) == drawn
+
+
+def test_ticks_of_a_long_axis_do_not_meet() -> None:
+    axis = log_axis("s", [1.3e-6, 3.0])
+    assert len(axis.ticks) <= 7 and axis.ticks[0] == pytest.approx(1e-6)
 
 
 def test_a_dark_screen_gets_its_own_colours(folder: Path) -> None:

@@ -529,7 +529,7 @@ def test_three_orders_are_three_sequences_and_the_report_draws_their_range(
     assert learned.interval.units == 3 * 6 and set(shown.orders) == {1.0}
     page = (tmp_path / HTML_FILE).read_text(encoding="utf-8")
     low, high = min(learned.orders), max(learned.orders)
-    assert "upright bars the range over 3 orders of the edits" in page
+    assert "thick upright bars the range over 3 orders of the edits" in page
     assert f"orders {low:.3f} to {high:.3f}" in page
     assert f"(orders {low:.3f} to {high:.3f})" in (tmp_path / MARKDOWN_FILE).read_text(encoding="utf-8")
     drawn = next(p for p in re.findall(r"<svg.*?</svg>", page, re.DOTALL) if "<title>locality" in p)
