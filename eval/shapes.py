@@ -240,10 +240,16 @@ def _context_ports(result: Result) -> Shape:
 def _chains(result: Result) -> Shape:
     base = next(iter(_named(result, "base")), None)
     found = _compared(base, result.parametric, "chains", _above) if base is not None else []
-    claim = "On chains of facts weight editing does worse than no editing; decomposition does best, four hops worst"
-    if found:
-        found.append((False, "no method here decomposes a question, so the second half is open"))
-    return _judged("finding", claim, found, "no chain was asked (MQuAKE has them), and no method here decomposes")
+    claim = "On chains of facts weight editing does worse than no editing"
+    return _judged("finding", claim, found, "no chain was asked of a weight editor (atlas-chains and MQuAKE have them)")
+
+
+def _decomposed(result: Result) -> Shape:
+    scr = next(iter(_named(result, "scr")), None)
+    others = [m for m in result.methods.values() if m.name not in ("scr", "scr-auto", "scr-candidates", "serac")]
+    found = [one for metric in ("two hops", "chains") if scr for one in _compared(scr, others, metric, _above)]
+    claim = "A question that is taken apart is answered best: scr is above every method that asks it whole, and MeLLo"
+    return _judged("finding", claim, found, "scr and another method were not both asked about chains")
 
 
 def _two_hops(result: Result) -> Shape:
@@ -365,6 +371,7 @@ _CHECKS: tuple[Callable[[Result], Shape], ...] = (
     _threshold_is_not_enough,
     _context_ports,
     _chains,
+    _decomposed,
     _two_hops,
     _alphaedit_over_memit,
     _grace_keeps_locality,

@@ -694,3 +694,31 @@ def test_the_page_opens_in_a_browser(folder: Path, tmp_path: Path) -> None:
     words = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,2400", f"--screenshot={shot}"]
     subprocess.run([browser, *words, (folder / "report.html").as_uri()], check=True, capture_output=True, timeout=120)
     assert shot.stat().st_size > 20_000
+
+
+@pytest.mark.parametrize(
+    ("others", "wanted"), [({"base": False, "memit": False}, "shown"), ({"base": False, "mello": True}, "not shown")]
+)
+def test_taking_a_question_apart_is_compared_with_asking_it_whole(
+    tmp_path: Path, others: dict[str, bool], wanted: str
+) -> None:
+    def asked(good: bool) -> list[dict[str, Any]]:
+        return [row for case in "abcdefgh" for row in rows_at(10, case=case, two_hop=good, multi_hop=good)]
+
+    claim = "A question that is taken apart"
+    rows = {name: asked(good) for name, good in others.items()}
+    assert verdict(read(tmp_path / "0", scr=asked(True), **rows), claim) == wanted
+    assert verdict(read(tmp_path / "1", **rows), claim) == "not testable at this size"
+
+
+def test_a_chain_counts_by_its_hops_where_every_one_of_them_is_right(tmp_path: Path) -> None:
+    rows = [
+        *rows_at(10, case="a", prompt=True, hop=True, two_hop=True),
+        *rows_at(10, case="b", prompt=True, hop=False, two_hop=True),
+        *rows_at(10, case="c", prompt=False, hop=True, two_hop=True),
+        *rows_at(10, case="d", prompt=True, two_hop=True),
+    ]
+    (method,) = read(tmp_path, scr=rows).methods.values()
+    figures = {name: method.figure(name, 10) for name in ("two hops", "two hops by their hops", "hops")}
+    shares = {name: (round(f.interval.value, 3), f.interval.units) for name, f in figures.items() if f is not None}
+    assert shares == {"two hops": (1.0, 4), "two hops by their hops": (0.333, 3), "hops": (0.667, 3)}
