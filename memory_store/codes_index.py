@@ -23,6 +23,9 @@ NEAREST_CODES = 1_500
 """Of these, those looked at more closely."""
 CANDIDATES = 250
 """Of these, those whose keys are fetched and ranked exactly; fetching is what takes time."""
+AMONG = 1_000_000
+"""Keys among which the counts above are wanted even for one neighbour; among a tenth of them, half for up to five."""
+_FEWER, _LEAST = 0.3, 0.4
 _SEED = 20_261_120
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[None], axis=0).astype(np.float32)
 """The bits of every byte, the highest first, shape (8, 256)."""
@@ -119,7 +122,7 @@ class CodesIndex:
         if among is not None:
             allowed = np.setdiff1d(np.intersect1d(self.ids, among), refused)
             return [self._ranked(query, allowed, k) for query in queries]
-        share = max(1.0, k / 10)
+        share = max(float(np.clip((self._count / AMONG) ** _FEWER, _LEAST, 1.0)), k / 10)
         if k <= 0 or not self._count or not len(queries):
             return [[] for _ in queries]
         turned = self._turned(queries)  # (queries, bits)

@@ -506,7 +506,8 @@ class EditStore:
         """Return versions in the order asked for, as ``get`` does."""
         with self._db.snapshot():
             now = self._now()
-            return [self._versions.shown(self._versions.found(namespace, edit_id), now) for edit_id in edit_ids]
+            found = {s.edit.edit_id: s for s in self._versions.all_of(namespace, edit_ids)}
+            return [self._versions.shown(found[edit_id], now) for edit_id in edit_ids]
 
     def status(self, edit_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> Status:
         """Return how a version stands now."""

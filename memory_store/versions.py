@@ -49,11 +49,22 @@ class Versions:
 
     def all_of(self, namespace: str, edit_ids: Sequence[str], *, standing: bool = False) -> list[Stored]:
         """Return every version named, or raise EditNotFoundError for those that are not there, or do not stand."""
-        found = {edit_id: self.find(namespace, edit_id) for edit_id in edit_ids}
-        there = [stored for stored in found.values() if stored and (stored.windows or not standing)]
-        if len(there) < len(found):
+        wanted = list(dict.fromkeys(edit_ids))
+        rows = self._db.rows_in(
+            f"SELECT {EDIT_COLUMNS} FROM edits e WHERE namespace = ? AND edit_id IN (?)", wanted, (namespace,)
+        )
+        windows: dict[int, list[Window]] = {row[0]: [] for row in rows}
+        for row, start, end in self._db.rows_in(
+            f"SELECT edit, valid_from, valid_until FROM windows w WHERE {KNOWN_NOW} AND edit IN (?) ORDER BY id",
+            list(windows),
+        ):
+            windows[row].append((start, end))
+        edits = [(row[0], as_edit(row)) for row in rows]
+        found = {edit.edit_id: Stored(row, edit, tuple(windows[row])) for row, edit in edits}
+        there = [found[i] for i in wanted if i in found and (found[i].windows or not standing)]
+        if len(there) < len(wanted):
             known = {stored.edit.edit_id for stored in there}
-            raise not_found([edit_id for edit_id in found if edit_id not in known], namespace)
+            raise not_found([edit_id for edit_id in wanted if edit_id not in known], namespace)
         return there
 
     def standing(self, namespace: str, identity: str) -> list[Stored]:

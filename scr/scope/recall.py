@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from memory_store.edit import DEFAULT_NAMESPACE, Edit
@@ -50,8 +51,10 @@ def recall(
     keys = _encoded(encoder, cut, [[edits[edit_id] for edit_id in of_text] for of_text in named])
     found: list[dict[str, None]] = [dict.fromkeys(ids) for ids in named]
     for kind in KINDS:
-        hits_of = store.nearest(keys, k + _TIES, namespace=namespace, kind=kind, as_of=as_of, known_at=known_at)
-        for row, hits in enumerate(hits_of):
+        search = partial(store.nearest, namespace=namespace, kind=kind, as_of=as_of, known_at=known_at)
+        for row, hits in enumerate(search(keys, k + 1)):
+            if len(hits) > k and hits[k].score >= hits[k - 1].score:
+                (hits,) = search(keys[row : row + 1], k + _TIES)
             for hit in hits:
                 if hit.score >= hits[min(k, len(hits)) - 1].score:
                     found[row][hit.edit_id] = None
