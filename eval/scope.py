@@ -210,7 +210,10 @@ def evaluate(
         if tune:
             decisions, threshold = _tuned(cases.queries, decisions, folds)
             note = f"tuned on this file, each of {folds} folds on the others"
-        encode_ms, decide_ms, differ = _timings(store, meter, panel, texts, decisions, timed, compare=not tune)
+        encode_ms, decide_ms, times_encoding, differ = _timings(
+            store, meter, panel, texts, decisions, timed, compare=not tune
+        )
+        extra["times_encoding"] = times_encoding
     right = [_is_right(q, d) for q, d in zip(cases.queries, decisions, strict=True)]
     return ScopeReport(
         decider=decider,
@@ -409,20 +412,23 @@ def _timings(
     count: int,
     *,
     compare: bool,
-) -> tuple[dict[str, float], dict[str, float], int]:
-    """Milliseconds of encoding a query and of everything after, one query at a time, spread over the file."""
+) -> tuple[dict[str, float], dict[str, float], dict[str, float], int]:
+    """Milliseconds of encoding a query and of what else a decision takes, one query at a time, spread over the file;
+    how many times as long as the bare encoding of its query a decision takes in all."""
     chosen = np.unique(np.linspace(0, len(texts) - 1, min(count, len(texts))).astype(int)).tolist()
-    encode, decide, differ = [], [], 0
+    encode, decide, times, differ = [], [], [], 0
     for i in chosen:
         before = meter.seconds
-        started = time.perf_counter()
-        found = recall(store, meter, [texts[i]])
+        meter.encode([texts[i]])
         encoding = meter.seconds - before
-        decision = panel.decide([texts[i]], found)[0]
+        started = time.perf_counter()
+        decision = panel.decide([texts[i]], recall(store, meter, [texts[i]]))[0]
+        whole = time.perf_counter() - started
         encode.append(1000 * encoding)
-        decide.append(1000 * (time.perf_counter() - started - encoding))
+        decide.append(1000 * (whole - encoding))
+        times.append(whole / encoding)
         differ += compare and decision.edit_ids != decisions[i].edit_ids
-    return _quantiles(encode), _quantiles(decide), differ
+    return _quantiles(encode), _quantiles(decide), _quantiles(times), differ
 
 
 def _tuned(queries: Sequence[ScopeQuery], decisions: Sequence[Decision], folds: int) -> tuple[list[Decision], float]:

@@ -6,7 +6,7 @@ words is judged part by part and an edit keeps its best part.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from memory_store.errors import ConfigError
 from scr.protocols import Candidate, Decision, Encoder, Judged, Keys
-from scr.scope.compared import KeysAtHand, at_hand, compared
+from scr.scope.compared import Compared, KeysAtHand, at_hand, compared
 from scr.scope.features import COLUMN, DENSE, NAMES, Matrix, Pair, evidence, pair_up, parts
 from scr.scope.relation_space import RelationSpace
 from scr.scope.weights import FINAL, LEXICAL, SHIPPED, Judge, Weights
@@ -160,7 +160,10 @@ class EvidenceGatherer:
     def _long(self, text: str, found: Sequence[Candidate]) -> Gathered:
         pieces = parts(text)
         known = self._keys(
-            dict.fromkeys([*pieces, *(t for c in found for t in (c.edit.statement, c.edit.prompt) if t)])
+            Compared(
+                dict.fromkeys(pieces),
+                dict.fromkeys(t for c in found for t in (c.edit.statement, c.edit.prompt) if t),
+            )
         )
         chosen: list[tuple[str, list[int], list[Pair], list[tuple[float, float]]]] = []
         for piece in pieces:
@@ -221,7 +224,7 @@ class EvidenceGatherer:
                 )
         return evidence(pairs, cosines, self._weigh)
 
-    def _keys(self, texts: Collection[str]) -> dict[str, Keys]:
+    def _keys(self, texts: Compared) -> dict[str, Keys]:
         return self._at_hand.encoded(self._encoder, texts)[0]
 
 

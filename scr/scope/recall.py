@@ -95,7 +95,7 @@ def _encoded(encoder: Encoder, cut: Sequence[Sequence[str]], named: Sequence[Seq
     row = 0
     for pieces in cut:  # the decision will compare the parts of a long text with each candidate
         if len(pieces) > 1:
-            keys_at_hand.keep(dict(zip(pieces, keys[row : row + len(pieces)].copy(), strict=True)))
+            keys_at_hand.keep_asked(dict(zip(pieces, keys[row : row + len(pieces)].copy(), strict=True)))
         row += len(pieces)
     return keys
 

@@ -11,7 +11,7 @@ from memory_store.edit import Edit
 from memory_store.store import EditStore
 from scr.encoder import HashEncoder
 from scr.protocols import Keys
-from scr.scope.compared import KeysAtHand, at_hand, looked_at
+from scr.scope.compared import Compared, KeysAtHand, at_hand, looked_at
 from scr.scope.pair import PairClassifier
 from scr.scope.recall import recall
 from scr.scope.trees import Trees
@@ -86,14 +86,16 @@ def test_without_a_decider_that_compares_keys_only_the_query_is_encoded(store: E
 
 
 def test_keys_at_hand_are_the_encoder_s_and_the_oldest_go(encoder: Counting) -> None:
-    keys = KeysAtHand(most=2)
-    first, beside = keys.encoded(encoder, ["a", "b"], ["query"])
-    np.testing.assert_array_equal(np.stack([first["a"], first["b"]]), HashEncoder().encode(["a", "b"]))
+    keys = KeysAtHand(most=2, most_asked=1)
+    first, beside = keys.encoded(encoder, Compared({"asked": None}, {"a": None, "b": None}), ["query"])
+    for text in ("asked", "a", "b"):
+        np.testing.assert_array_equal(first[text], HashEncoder().encode([text])[0])
     np.testing.assert_array_equal(beside, HashEncoder().encode(["query"]))
-    keys.encoded(encoder, ["a"])
-    again, _ = keys.encoded(encoder, ["c", "a"])
-    assert set(again) == {"a", "c"} and len(keys) == 2
-    assert encoder.calls == [["query", "a", "b"], ["c"]]
+    keys.encoded(encoder, Compared({"asked": None}, {"a": None}))
+    again, _ = keys.encoded(encoder, Compared({"other": None}, {"c": None, "a": None}))
+    assert set(again) == {"other", "a", "c"}
+    keys.encoded(encoder, Compared({"asked": None}, {"a": None, "b": None}))
+    assert encoder.calls == [["query", "asked", "a", "b"], ["other", "c"], ["asked", "b"]]
 
 
 def test_keys_at_hand_are_shared_by_encoder_and_end_with_it() -> None:
