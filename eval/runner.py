@@ -83,7 +83,10 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         if not self.points or list(self.points) != sorted(set(self.points)) or self.points[0] < 1:
-            raise ConfigError(f"points are different numbers of edits, from 1 and rising, got {list(self.points)}")
+            raise ConfigError(
+                "points are different numbers of edits, from 1 and rising, such as --edits 1,10,100; "
+                f"got {list(self.points)}"
+            )
         if self.protocol == "single" and self.points != (1,):
             raise ConfigError(f"the single protocol has the one point 1, got {list(self.points)}")
         if self.protocol not in ("single", "sequential", "sequential-batch"):
@@ -164,6 +167,7 @@ class Plan:
         self.config = config
         self.fixed = dataset.fixed[: config.fixed]
         cases = [thinned(case, config.per_kind) for case in dataset.cases]
+        self._name, self._cases = dataset.name, cases
         self._chains = {case.edit.edit_id: [*case.before, case.edit] for case in cases}
         alone = config.singles if config.points[0] == 1 else 0
         pool = cases[: max(config.points[-1], min(alone, len(cases)))]
@@ -205,6 +209,24 @@ class Plan:
             for case in cases
             for number, probe in enumerate(case.probes)
         )
+
+    @cached_property
+    def texts(self) -> list[tuple[str, str]]:
+        """True statements that no edit touches, each as its first word and the rest: what an intact model finds likely.
+
+        Of Atlas facts about subjects of their own; of a benchmark its neighbors with their true answers, for a model
+        that never saw Atlas finds its statements unlikely however whole it is.
+        """
+        edited = {case.edit.prompt for case in self._cases}
+        known = [
+            f"{probe.prompt} {probe.accepted[0]}"
+            for case in self._cases
+            for probe in case.probes
+            if probe.kind == "neighbor" and probe.accepted and probe.prompt not in edited
+        ]
+        known = [known[i] for i in spread(len(known), _TRUTHS)] if known and self._name != "atlas" else []
+        told = known or [f"{cloze} {answer}." for cloze, answer in truths(_TRUTHS)]
+        return [(words[0], " " + words[1]) for text in told if len(words := text.split(" ", 1)) == 2]
 
     @cached_property
     def ballast(self) -> list[Edit]:
@@ -500,11 +522,7 @@ class _MethodRun:
         self._clock = Spent.now()
         self.have = {(row["order"], row["point"], row["case"], row["probe"]) for row in journal.rows if "answer" in row}
         self.passed = {(row["order"], row["point"]) for row in journal.events("point")}
-        self.texts = [
-            (words[0], " " + words[1])
-            for cloze, answer in truths(_TRUTHS)
-            if len(words := f"{cloze} {answer}.".split(" ", 1)) == 2
-        ]
+        self.texts = plan.texts
 
     def run(self) -> None:
         every = [question for stop in self.plan.stops for question in stop.questions]
@@ -757,6 +775,10 @@ def _keep_manifest(
                     + " ".join(kept["command"])
                 )
         held = {label: kept["methods"][label] for label in methods if label in kept["methods"]}
+        for spec in specs:
+            if spec.label in held:  # likewise a method from before one of its settings was there
+                usual = json.loads(json.dumps(settings_of(Spec(spec.name), bench.model)))
+                held[spec.label]["settings"] = {**usual, **held[spec.label]["settings"]}
         clash = [
             label for label, told in held.items() if any(told[k] != methods[label][k] for k in ("name", "settings"))
         ]

@@ -36,6 +36,8 @@ class RomeConfig(ValueSettings):
     clamp_norm_factor: float = 4.0
     original: bool = False
     """Numerator and denominator on the bare prompt, as in the published code."""
+    mom2_adjustment: bool = True
+    """False takes C = I, as EasyEdit's settings for ROME do: nothing spares the keys of other texts."""
     seed: int = 0
     """Of the context templates, where none are given."""
 
@@ -66,6 +68,8 @@ class Rome(WeightEditor):
         self.config = config
         (layer,) = self.anatomy.checked_layers([config.layer])
         moment = checked_moments(self.anatomy, moments, [layer])[layer]
+        if not config.mom2_adjustment:
+            moment = torch.eye(len(moment), device=moment.device)
         self._factor = cholesky(moment.double(), f"the second moment of layer {layer}")
         given = templates if templates is not None else sampled_templates(model, tokenizer, seed=config.seed)
         # One flat group: here all contexts count alike.

@@ -277,6 +277,25 @@ def test_what_is_typed_for_once_is_not_in_the_command_to_repeat(monkeypatch: pyt
     assert command() == ["scr", "eval", "run", "--out", "o"]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--methods memti", "no method 'memti'; did you mean memit"),
+        ("--methods scr,mend", "mend is not included: needs a trained hypernetwork for each model; leave it out"),
+        ("--methods ,", "scr eval ls names: base,scr,memit"),
+        ("--methods base --dataset atlsa", "no data set 'atlsa'; did you mean atlas"),
+        ("--methods base --dataset zsre", "give it with --dataset zsre --data FILE"),
+        ("--methods base --dataset hardedit", "see what can be: scr eval ls"),
+        ("--methods base --edits ten", "such as --edits 1,10,100"),
+        ("--methods base --edits 10,1", "such as --edits 1,10,100"),
+    ],
+)
+def test_what_was_mistyped_is_answered_with_what_to_type(words: str, said: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(eval_group, ["run", *words.split(), "--out", str(tmp_path / "out")])
+    assert isinstance(done.exception, ConfigError) and said in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
 def test_settings_come_from_a_file_and_name_the_row(bench: Bench, tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
     file.write_text('{"v_num_grad_steps": 3}', encoding="utf-8")
@@ -505,9 +524,17 @@ def test_a_run_from_before_a_setting_was_there_goes_on(
     shutil.copytree(done, out)
     manifest = read_manifest(out)
     del manifest["config"]["ballast"], manifest["config"]["withheld"]
+    assert manifest["methods"]["memit"]["settings"].pop("v_lr") == 0.5
     (out / "run.json").write_text(json.dumps(manifest), encoding="utf-8")
-    run(atlas, names("base", "scr"), bench, SMALL, out)
+    before = (out / "methods" / "memit.jsonl").read_bytes()
+    run(atlas, names("base", "scr", "memit"), bench, SMALL, out)
     assert read_manifest(out)["config"]["ballast"] == 0
+    assert read_manifest(out)["methods"]["memit"]["settings"]["v_lr"] == 0.5
+    assert (out / "methods" / "memit.jsonl").read_bytes() == before
+    manifest["methods"]["memit"]["settings"]["v_lr"] = 0.1
+    (out / "run.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ConfigError, match="memit with other settings"):
+        run(atlas, names("memit"), bench, SMALL, out)
 
 
 def test_three_orders_are_three_sequences_and_the_report_draws_their_range(
