@@ -272,11 +272,11 @@ def abilities(
     from eval.editors.cli import default_cache
     from eval.harness import BUILT_IN, write_tasks
     from eval.harness import abilities as measure
-    from eval.methods import Bench, make_editor, read_spec
+    from eval.methods import Bench, make_editor
     from scr.cli.output import table
     from scr.language_model import load_model
 
-    specs = [read_spec(name) for name in methods.split(",") if name.strip()]
+    specs = specs_of(methods, None)
     names = [name.strip() for name in tasks.split(",")] if tasks else list(BUILT_IN)
     given = session.settings
     model, tokenizer = load_model(given.model, offline=given.offline, device=given.device)
@@ -388,6 +388,10 @@ def specs_of(methods: str, tuned: Path | None) -> list[Spec]:
     from eval.methods import read_spec, with_tuned
 
     specs = [read_spec(name) for name in methods.split(",") if name.strip()]
+    if not specs:
+        raise ConfigError(
+            f"--methods {methods!r} names none; take some of those that scr eval ls names: base,scr,memit"
+        )
     return specs if tuned is None else with_tuned(specs, tuned)
 
 
@@ -431,7 +435,9 @@ def numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
-        raise ConfigError(f"--edits takes numbers with commas between them, got {text!r}") from error
+        raise ConfigError(
+            f"--edits takes numbers with commas between them, such as --edits 1,10,100; got {text!r}"
+        ) from error
 
 
 def command() -> list[str]:

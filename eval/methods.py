@@ -15,6 +15,7 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
@@ -619,13 +620,15 @@ def read_spec(text: str) -> Spec:
     """
     name, _, file = text.strip().partition(":")
     if name in NOT_INCLUDED:
-        raise ConfigError(f"{name} is not included: {NOT_INCLUDED[name]}")
+        raise ConfigError(f"{name} is not included: {NOT_INCLUDED[name]}; leave it out, or see what is: scr eval ls")
     if name not in ENTRIES:
-        raise ConfigError(f"no method {name!r}; there are {', '.join(ENTRIES)}")
+        near = get_close_matches(name, ENTRIES, n=3)
+        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ConfigError(f"no method {name!r}{meant} All are named by: scr eval ls")
     if not file:
         return Spec(name)
     if ENTRIES[name].family != "parametric" and name != "serac":
-        raise ConfigError(f"{name} takes no settings; only parametric methods and serac do")
+        raise ConfigError(f"{name} takes no settings, only parametric methods and serac do; write {name} alone")
     from eval.editors.cli import read_settings
 
     found = read_settings(Path(file))
@@ -633,7 +636,9 @@ def read_spec(text: str) -> Spec:
         return Spec(name, json.dumps(found, sort_keys=True), Path(file).stem)
     settings = _tuned(found, name)
     if settings is None:
-        raise ConfigError(f"{file} has no settings for {name}")
+        raise ConfigError(
+            f"{file} has no settings for {name}; search them with scr eval tune --method {name} --save-config FILE"
+        )
     return Spec(name, json.dumps(settings, sort_keys=True), "tuned")
 
 

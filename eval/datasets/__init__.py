@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +74,13 @@ def load_dataset(name: str, path: Path | None, *, cases: int | None = None) -> D
             raise ConfigError("atlas-chains is built in and reads no file; leave --data out")
         return first_of(load_atlas_chains(), cases)
     if name in NOT_READ:
-        raise ConfigError(f"{name} cannot be read: {NOT_READ[name]}")
+        raise ConfigError(f"{name} cannot be read: {NOT_READ[name]}; see what can be: scr eval ls")
     if name not in LOADERS:
-        raise ConfigError(f"no data set {name!r}; there are {', '.join(NAMES)}")
+        near = get_close_matches(name, NAMES, n=2)
+        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ConfigError(f"no data set {name!r}{meant} All are named by: scr eval ls")
     if path is None:
-        raise ConfigError(f"{name} needs the benchmark's file: give it with --data")
+        raise ConfigError(f"{name} needs the benchmark's file: give it with --dataset {name} --data FILE")
     found: list[EvalCase] = []
     dropped: Counter[str] = Counter()
     count = 0

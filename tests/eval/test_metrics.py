@@ -76,6 +76,8 @@ def test_scope_is_judged_by_the_first_decided_edit() -> None:
         lambda: metrics.memit_score({}),
         lambda: metrics.is_right("prompt", "Lyon", []),
         lambda: Scored(0.0, 0, True).mean,
+        lambda: metrics.token_ratio([1], []),
+        lambda: metrics.wins(Scored(0.0, 0, True), Scored(-1.0, 1, True)),
     ],
 )
 def test_nothing_has_no_score(nothing: Callable[[], Any]) -> None:
