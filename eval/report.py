@@ -177,7 +177,7 @@ def as_markdown(result: Result) -> str:
     """The headline table at each point to show, generated figures only, the command, and what became of the claims."""
     parts = []
     for point in points_to_show(result):
-        metrics = [m for m in ran_with(result, GENERATED) if m.name in HEADLINE]
+        metrics = [m for m in ran_with(result, GENERATED) if m.name in first_measures(result)]
         rows = [[f"**{title_of(result, point)}**", *(m.name for m in metrics)], ["---"] * (len(metrics) + 1)]
         rows += [
             [method.label, *(cell(method, metric.name, point) for metric in metrics)]
@@ -196,7 +196,15 @@ def as_markdown(result: Result) -> str:
 
 
 def title_of(result: Result, point: int) -> str:
-    return "each edit alone" if point == 1 else f"{point:,} edits"
+    """``100 edits``, with those that fill the memory beside them."""
+    among = result.manifest["config"].get("ballast", 0)
+    others = f" among {among:,} about other things" if among else ""
+    return "each edit alone" if point == 1 else f"{point:,} edits{others}"
+
+
+def first_measures(result: Result) -> tuple[str, ...]:
+    """The measures that are shown first; where the right edit is missing on purpose, silence too."""
+    return (*HEADLINE, "silence") if result.manifest["config"].get("withheld") else HEADLINE
 
 
 def model_of(result: Result) -> str:
@@ -332,6 +340,11 @@ def _head(result: Result) -> str:
         f"natural stop. {forms_of(result)} Brackets and bars are 95 % intervals: bootstrap over subjects, 2,000 "
         "draws.</p>",
     ]
+    if config.get("withheld"):
+        parts.append(
+            "<p>The edits that are asked about are missing from the memory, and others are there: what is wanted is "
+            "silence, the unedited model's own answer.</p>"
+        )
     if result.manifest["model"]["name"] == "pocket":
         parts.append(
             '<p class="warn">This is the built-in pocket model, made for tests. Orders of methods on it are evidence '
@@ -362,14 +375,14 @@ def _at_point(result: Result, point: int, look: dict[str, Style]) -> str:
             pictures.share_axis("share of edits, generated"),
             {m.label: _value(f) for m in methods if (f := m.figure(name, point)) is not None},
         )
-        for name in HEADLINE
+        for name in first_measures(result)
         if any(metric.name == name for metric in metrics)
     ]
     rows = [(m.label, result.family(m.label)) for m in in_order(result) if m.points]
     title = f"Generated answers, {title_of(result, point)}"
     drawing = pictures.dots(title, rows, panels, look) if panels else ""
-    first = [metric.name for metric in metrics if metric.name in HEADLINE]
-    others = [metric.name for metric in metrics if metric.name not in HEADLINE]
+    first = [metric.name for metric in metrics if metric.name in first_measures(result)]
+    others = [metric.name for metric in metrics if metric.name not in first]
 
     def cells(names: Sequence[str]) -> str:
         return table_of(["method", *names], [[m.label, *(cell(m, name, point) for name in names)] for m in methods])
@@ -431,7 +444,7 @@ def _over_edits(result: Result) -> str:
         picture = figure_of(drawing, f"{INTERVALS}{_ranges(result)}. Lines stand side by side, not over each other.")
         found.append(
             picture
-            if metric.name in HEADLINE
+            if metric.name in first_measures(result)
             else f"<details><summary>{escape(metric.name)}</summary>{picture}</details>"
         )
     return "<h2>Over the number of edits</h2>" + "".join(found) if found else ""

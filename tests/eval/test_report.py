@@ -513,6 +513,16 @@ def test_markdown_holds_the_headline_and_the_command(folder: Path) -> None:
     assert "`scr eval run --out 'my folder'`" in text
 
 
+def test_a_full_memory_and_missing_edits_are_told_of(tmp_path: Path) -> None:
+    rows = [{**answered(case, "prompt", good=case == "a"), "governed_by": None, "right": None} for case in "ab"]
+    folder = written(tmp_path / "run", {"scr": [*rows, passed(10), *ENDS]}, ballast=10000, withheld=True)
+    result = read_result(folder)
+    text = as_markdown(result)
+    assert "| **10 edits among 10,000 about other things** | silence |" in text and "| scr | 0.500 [" in text
+    page = as_html(result)
+    assert "Generated answers, 10 edits among 10,000 about other things" in page and "what is wanted is silence" in page
+
+
 def test_generated_and_teacher_forced_figures_stand_apart(folder: Path) -> None:
     told = as_json(read_result(folder))["methods"]["scr"]["points"]["10"]
     assert set(told["generated"]) == {"reliability", "generalization", "locality", "same-subject locality"}
