@@ -12,6 +12,7 @@
 
 import json
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from eval.scope import OUT_KINDS, ScopeCases, ScopeQuery, evaluate, read_cases
 from memory_store.edit import Edit
 from memory_store.identity import fold, identity_of
 from scr.encoder import load_encoder
+from scr.scope.features import read
 from scr.scope.training_data import all_corpora, rows_of
 from scr.scope.weights import Weights
 
@@ -77,18 +79,47 @@ def growth(data: Path, limit: int) -> dict[str, Any]:
         if fold(e.statement) not in stated | trained and fold(e.prompt) not in questions
     ]
     large = with_places([*small, *(e for e in cases.edits if e.edit_id not in ids), *ballast])[:LARGE]
-    figures: dict[str, Any] = {"queries": len(asked)}
+    answered = answered_neighbours(data, asked, large)
+    figures: dict[str, Any] = {"queries": len(asked), "answered": len(answered)}
     encoder = load_encoder()
+    sizes = []
     for edits in (with_places(small), large):
         there = {e.edit_id for e in edits}
         queries = tuple(ScopeQuery(q.text, q.kind, q.source, q.edit_ids & there) for q in asked)
         report = evaluate(ScopeCases(tuple(edits), queries), encoder, timed=20)
+        rest = tuple(q for q in queries if q.text not in answered)
+        unanswered = evaluate(ScopeCases(tuple(edits), rest), encoder, timed=20)
+        sizes.append((report.hm or 0.0, unanswered.hm or 0.0))
         figures[f"{len(edits)}"] = {
             "hm": report.hm,
             "kinds": {kind: share for kind, (share, _) in report.kinds.items()},
+            "hm_unanswered": unanswered.hm,
+            "neighbor_unanswered": unanswered.kinds["neighbor"][0],
         }
-    first, last = (figures[name]["hm"] for name in list(figures)[1:])
-    return figures | {"falls_by": first - last}
+    (small_hm, small_rest), (large_hm, large_rest) = sizes
+    return figures | {"falls_by": small_hm - large_hm, "falls_by_unanswered": small_rest - large_rest}
+
+
+def answered_neighbours(data: Path, asked: Iterable[ScopeQuery], edits: Iterable[Edit]) -> set[str]:
+    """The neighbour questions whose relation one of the CounterFact edits states of a subject that they name."""
+    of_case = {row["case_id"]: row["relation_id"] for row in rows_of(data / "counterfact_relations.jsonl")}
+    relation_of = {
+        fold(text): row["requested_rewrite"]["relation_id"]
+        for row in rows_of(data / "counterfact_full_1031.jsonl")
+        for text in row["neighborhood_prompts"]
+    }
+    stated: dict[str, set[str]] = defaultdict(set)
+    for edit in edits:
+        if edit.edit_id.startswith("cf-"):
+            stated[of_case[int(edit.edit_id[3:])] or ""].add(" ".join(read(edit.subject).words))
+    answered = set()
+    for q in asked:
+        subjects = stated.get(relation_of.get(fold(q.text), "-"), set())
+        words = read(q.text).words
+        spans = {" ".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)}
+        if q.kind == "neighbor" and spans & subjects:
+            answered.add(q.text)
+    return answered
 
 
 def unrelated(data: Path, limit: int | None) -> dict[str, Any]:
