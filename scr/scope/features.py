@@ -30,10 +30,8 @@ _SENTENCE_END = re.compile(
     r"(?:(?<![\s.][A-Z])(?<!^[A-Z])(?<!\b[DMS]r)(?<!\bSt)(?<!\bJr)(?<!\bMrs)(?<!\bInc)(?<!\bLtd)[.]|[!?])[.!?]*[\"'”’)]*\s+|\n+"
 )
 _UNKNOWN_WEIGHT = 9.0
-LONG_QUERY = 48
-"""Words above which a text is judged in parts."""
-_ALWAYS_WHOLE = 2 * LONG_QUERY  # characters: fewer than that many words
-_LONG_TEXT = 20_000
+_SLIP_FROM = 5
+"""Letters of a word in which one of them is not the word."""
 _FUNCTION_WORDS = frozenset(
     "a an and are as at be been being but by can could did do does doing for from had has have having he her here him "
     "his how i if in into is it its itself just me my no nor not of off on or our out over own she should so some such "
@@ -41,7 +39,8 @@ _FUNCTION_WORDS = frozenset(
     "whom whose why will with would you your s t d ll m re ve please tell know name called known".split()
 )
 _NEGATIONS = frozenset(
-    "not no never nor neither nobody nothing without isn wasn aren weren doesn didn don hasn".split()
+    "not no never nor neither nobody nothing without isn wasn aren weren doesn didn don hasn besides except excluding "
+    "aside".split()
 )
 _AUXILIARIES = frozenset(
     "is are was were do does did has have had can could will would should am may might must isn wasn aren didn".split()
@@ -65,7 +64,7 @@ _TIME_WORDS = frozenset("year date day month century time age".split())
 _THEN = frozenset(
     "ago previous previously former formerly originally original initially before until till prior earlier past once "
     "then during century centuries decade decades nineties eighties seventies sixties historically ancient medieval "
-    "first last next future soon ever".split()
+    "first last next future soon ever era olden wartime prewar bygone yesteryear predecessor".split()
 )
 """Words that move a question to another time than the present."""
 _NOW = frozenset("now today nowadays currently current presently present these moment still latest".split())
@@ -84,12 +83,46 @@ _CHANGING = frozenset(
         "happen"
     ).split()
 )
-_ROMAN = frozenset(
-    ten + one
-    for ten in ("", "x", "xx", "xxx", "xl", "l", "lx", "lxx", "lxxx", "xc")
-    for one in ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix")
-    if ten + one not in ("", "i")
+_THEN_TOGETHER = re.compile(
+    r"\bused? to\b|\b(?:old|early|earliest|pioneer) (?:days?|times?|years?)\b|\b(?:age|days|times) of\b"
 )
+_DECADE = re.compile(r"(?:1[0-9]|20)?\d0s")
+_ROMAN = {
+    ten + one: 10 * tens + ones
+    for tens, ten in enumerate(("", "x", "xx", "xxx", "xl", "l", "lx", "lxx", "lxxx", "xc"))
+    for ones, one in enumerate(("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix"))
+    if ten + one not in ("", "i")
+}
+_COUNTED = {
+    word: number
+    for number, words in enumerate(
+        (
+            "two second",
+            "three third",
+            "four fourth",
+            "five fifth",
+            "six sixth",
+            "seven seventh",
+            "eight eighth",
+            "nine ninth",
+            "ten tenth",
+            "eleven eleventh",
+            "twelve twelfth",
+            "thirteen thirteenth",
+            "fourteen fourteenth",
+            "fifteen fifteenth",
+            "sixteen sixteenth",
+            "seventeen seventeenth",
+            "eighteen eighteenth",
+            "nineteen nineteenth",
+            "twenty twentieth",
+        ),
+        start=2,
+    )
+    for word in words.split()
+}
+"""Numbers in words; "one" and "first" are left out, which say more than a number."""
+_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 _REFERRING = {word: "" for word in "it he she they him them her there".split()} | dict.fromkeys(
     "its his their".split(), "'s"
 )
@@ -159,6 +192,22 @@ def read(text: str) -> Words:
     return Words(text, tuple(words), tuple(starts), tuple(ends), tuple(capital), tuple(sentence), tuple(first))
 
 
+def number_of(word: str) -> str:
+    """Return the number a word writes, in digits; a word with digits in it is its own; "" where there is none.
+
+    >>> [number_of(word) for word in ("liv", "seventh", "13th", "r200", "north")]
+    ['54', '7', '13', 'r200', '']
+    """
+    if word in _ROMAN:
+        return str(_ROMAN[word])
+    if word in _COUNTED:
+        return str(_COUNTED[word])
+    if not any(c.isdigit() for c in word):
+        return ""
+    ordinal = _ORDINAL.fullmatch(word)
+    return ordinal[1] if ordinal else word
+
+
 class WordWeights:
     """What is known of words: how much one says (inverse document frequency of running English, in nats; an unknown
     word says most), and how near two are in meaning (cosine of their vectors)."""
@@ -169,6 +218,7 @@ class WordWeights:
         self._weights = dict(weights or {})
         self._vectors = vectors or {}
         self._near: dict[tuple[str, str], float] = {}
+        self._strange: tuple[Words | None, tuple[int, ...]] = (None, ())
 
     def __call__(self, word: str) -> float:
         if word in _FUNCTION_WORDS:
@@ -177,6 +227,23 @@ class WordWeights:
 
     def total(self, words: Sequence[str]) -> float:
         return sum(map(self, words))
+
+    def strange(self, text: Words) -> tuple[int, ...]:
+        """Return which longer words are no names and none that running English has: they may hold a slip."""
+        if not self._weights:
+            return ()
+        if self._strange[0] is not text:
+            found = tuple(
+                i
+                for i, word in enumerate(text.words)
+                if len(word) >= _SLIP_FROM
+                and word.isalpha()
+                and (text.first[i] or not text.capital[i])
+                and word not in _FUNCTION_WORDS
+                and word not in self._weights
+            )
+            self._strange = (text, found)
+        return self._strange[1]
 
     def near(self, one: str, other: str) -> float:
         """In [0, 1]: 1 for forms of one word, 0 where a vector is unknown or says nothing."""
@@ -240,7 +307,8 @@ def find_subject(
     partner = [_partner(word, subject) for word in query.words]  # which subject word, or -1
     hits = [i for i, p in enumerate(partner) if p >= 0 and weigh(subject[p]) > 0.5]
     if not hits:
-        return _NOWHERE
+        joined = _written_together(query, subject)
+        return Match(*joined, False, 1.0, 1.0, True, True, True, n) if joined else _NOWHERE
     total = weigh.total(subject)
     best, best_value = (0, 0), -1.0
     for a, start in enumerate(hits):
@@ -289,6 +357,10 @@ def _partner(word: str, subject: tuple[str, ...]) -> int:
         return subject.index(word)
     if word in _FUNCTION_WORDS:
         return -1
+    number = number_of(word)
+    if number:
+        same = [i for i, other in enumerate(subject) if number_of(other) == number]
+        return same[0] if same else -1
     if len(word) == 1:
         # An initial, where the name holds no other word that begins so.
         begin = [i for i, other in enumerate(subject) if other[0] == word and len(other) > 1]
@@ -319,6 +391,21 @@ def _written_otherwise(query: Words, subject: tuple[str, ...], start: int, end: 
     return None
 
 
+def _written_together(query: Words, subject: tuple[str, ...]) -> tuple[int, int] | None:
+    """Words of the query that spell the subject letter by letter when joined: "End SARS" for "EndSARS"."""
+    name = "".join(subject)
+    if len(name) < 6:
+        return None
+    for low, word in enumerate(query.words):
+        high = low
+        while name.startswith(word) and len(word) < len(name) and high + 1 < len(query.words):
+            high += 1
+            word += query.words[high]
+        if word == name:
+            return low, high + 1
+    return None
+
+
 @lru_cache(maxsize=262144)
 def _nearly(a: str, b: str) -> bool:
     """One slip apart (a letter changed, missing, added, or two swapped), or the same but for an ending."""
@@ -333,7 +420,12 @@ def _nearly(a: str, b: str) -> bool:
         same += 1
     if same >= 4 and same >= max(len(a), len(b)) - 2:
         return True
-    if min(len(a), len(b)) < 5 or abs(len(a) - len(b)) > 1:
+    return _one_slip(a, b)
+
+
+def _one_slip(a: str, b: str) -> bool:
+    """A letter changed, missing, added, or two swapped, in words of five letters and more."""
+    if min(len(a), len(b)) < _SLIP_FROM or abs(len(a) - len(b)) > 1 or a == b:
         return False
     if len(a) == len(b):
         differ = [i for i in range(len(a)) if a[i] != b[i]]
@@ -363,7 +455,7 @@ def _touching_capitals(query: Words, start: int, end: int, stated: Collection[st
         left += 1
     while (
         end + right < len(query.words)
-        and query.capital[end + right]
+        and (query.capital[end + right] or query.words[end + right] in _COUNTED and right == 0)
         and query.sentence[end + right] == query.sentence[end - 1]
         and query.starts[end + right] - query.ends[end + right - 1] <= 2
         and not _parts(query, end + right - 1)
@@ -439,38 +531,6 @@ def without(words: Words, start: int, end: int, low: int = 0, high: int | None =
     begin = words.starts[low] if low > 0 else 0
     finish = len(text) if high is None or high >= len(words.words) else words.starts[high]
     return f"{text[begin : words.starts[start]]}{name}{text[words.ends[end - 1] : finish]}".strip()
-
-
-def parts(text: str) -> list[str]:
-    """Return the pieces of ``text`` that are judged one by one: the text itself up to 48 words, else its sentences.
-
-    A sentence of more than 48 words is cut into windows that overlap by a quarter. Of a very long text the first 16
-    and the last 48 pieces are judged, out of its first and last 20,000 characters.
-    """
-    if len(text) <= _ALWAYS_WHOLE or len(text) <= 4 * _LONG_TEXT and len(read(text).words) <= LONG_QUERY:
-        return [text]
-    pieces: list[str] = []
-    sections = [text] if len(text) <= 2 * _LONG_TEXT else [text[:_LONG_TEXT], text[-_LONG_TEXT:]]
-    for section in sections:
-        words = read(section)
-        low = 0
-        while low < len(words.words):
-            high = low
-            while high < len(words.words) and words.sentence[high] == words.sentence[low]:
-                high += 1
-            # A sentence of one or two words belongs to what follows it.
-            while high - low < 3 and high < len(words.words):
-                number = words.sentence[high]
-                while high < len(words.words) and words.sentence[high] == number:
-                    high += 1
-            for start in range(low, max(high - LONG_QUERY // 4, low + 1), LONG_QUERY - LONG_QUERY // 4):
-                end = min(start + LONG_QUERY, high)
-                finish = len(section) if end == len(words.words) else words.starts[end]
-                pieces.append(section[words.starts[start] : finish].strip())
-            low = high
-    if len(pieces) > 64:
-        pieces = pieces[:16] + pieces[-48:]
-    return list(dict.fromkeys(pieces)) or [text]
 
 
 def _wh(words: Words, low: int) -> int:
@@ -575,6 +635,7 @@ NAMES: tuple[str, ...] = (
     "foreign_capitals",
     "foreign_numbers",
     "numbers_missing",
+    "numbers_differ",
     "negation_differs",
     "other_time",
     "present_time",
@@ -637,8 +698,12 @@ class Pair:
 
 
 def pair_up(query_text: str, edit: Edit, weigh: WordWeights) -> Pair:
-    """Find the edit's subject in the query and name the texts whose vectors are compared."""
-    query, ready = read(query_text), read_edit(edit)
+    """Find the edit's subject in the query and name the texts whose vectors are compared.
+
+    A word that English does not know and that is one slip away from a word of the edit's relation is read as that.
+    """
+    ready = read_edit(edit)
+    query = read(_without_slips(query_text, ready.relation_words, weigh))
     match = _NOWHERE
     likened: tuple[str, ...] = ()
     for name in ready.subjects:
@@ -681,6 +746,21 @@ def pair_up(query_text: str, edit: Edit, weigh: WordWeights) -> Pair:
     return Pair(
         query, ready, match, start, end, low, high, clause, relation, crop, False, there, likened, asked, stated
     )
+
+
+def _without_slips(text: str, stated: tuple[str, ...], weigh: WordWeights) -> str:
+    """Return ``text`` with words of no meaning put right that are one slip away from a stated word."""
+    words = read(text)
+    strange = weigh.strange(words)
+    if not strange:
+        return text
+    long = [w for w in stated if len(w) >= _SLIP_FROM]
+    for i in reversed(strange):
+        word = words.words[i]
+        meant = next((w for w in long if w[0] == word[0] and _one_slip(word, w)), None)
+        if meant is not None and stem(meant) != stem(word):
+            text = f"{text[: words.starts[i]]}{meant}{text[words.ends[i] :]}"
+    return text
 
 
 def _clause(query: Words, match: Match) -> tuple[int, int]:
@@ -823,11 +903,13 @@ def _alone(pair: Pair, cosines: NDArray[np.float64], weigh: WordWeights) -> list
         and not query.words[i].isdigit()
         and query.words[i] not in _FUNCTION_WORDS
     ]
-    query_numbers = {w for w in clause_words if w[0].isdigit()}
-    edit_numbers = {w for w in edit_words if w[0].isdigit()}
-    asked_numbers = {w for w in (*ready.prompt.words, *subject) if w[0].isdigit()}
-    if not ready.edit.prompt:
-        asked_numbers = set()
+    # "V" and "Li" write numbers in names alone.
+    edit_numbers = {number_of(w) for w in edit_words}
+    foreign_numbers = {number_of(w) for w in clause_words if w not in _ROMAN} - edit_numbers - {""}
+    numbers_missing = set()
+    if ready.edit.prompt:
+        asked_numbers = {number_of(w) for w in (*ready.prompt.words, *subject) if w not in _ROMAN and w not in _COUNTED}
+        numbers_missing = asked_numbers - {number_of(w) for w in query.words} - {""}
     name_there = "".join(query.words[match.start : match.end])
     trigrams = _trigram_share("".join(pair.likened or subject), name_there) if subject else nan
     target_words = [w for w in ready.target if w not in _FUNCTION_WORDS]
@@ -875,8 +957,9 @@ def _alone(pair: Pair, cosines: NDArray[np.float64], weigh: WordWeights) -> list
         float(len(subject)) if subject else nan,
         weigh.total(subject) if subject else nan,
         float(len(foreign)),
-        float(len(query_numbers - edit_numbers)),
-        float(len(asked_numbers - set(query.words))),
+        float(len(foreign_numbers)),
+        float(len(numbers_missing)),
+        float(bool(foreign_numbers) and bool(numbers_missing)),
         float(bool(_NEGATIONS & set(clause_words)) != bool(_NEGATIONS & set(ready.prompt.words))),
         *_time_and_mood(query, pair, clause_words, inside, edit_words),
         target_share,
@@ -899,7 +982,7 @@ def _names_apart(pair: Pair) -> tuple[float, float, float, float]:
     only_stated = [w for i, w in enumerate(subject) if i not in partner and w not in _FUNCTION_WORDS]
 
     def numbers(words: Sequence[str]) -> set[str]:
-        return {w for w in words if w.isdigit() or w in _ROMAN}
+        return {number_of(w) for w in words} - {""}
 
     return (
         float(len(only_asked)),
@@ -915,11 +998,14 @@ def _time_and_mood(
     """Words that ask of another time, of the present, in the past of a present fact; that suppose; that change."""
     outside = [query.words[i] for i in range(pair.low, pair.high) if i not in inside]
     strange = [word for word in outside if word not in of_edit]
-    years = sum(len(word) == 4 and word.isdigit() and word[0] in "12" for word in strange)
+    years = sum(
+        len(word) == 4 and word.isdigit() and word[0] in "12" or _DECADE.fullmatch(word) is not None for word in strange
+    )
+    together = len(_THEN_TOGETHER.findall(" ".join(outside))) if not _THEN_TOGETHER.search(pair.edit.relation) else 0
     later_when = sum(word in ("when", "while") for word in strange[1:]) * (_wh(query, pair.low) != _WH["when"])
     stated, asked = set(pair.edit.prompt.words), set(clause)
     return (
-        float(sum(word in _THEN for word in strange) + years + later_when),
+        float(sum(word in _THEN for word in strange) + years + together + later_when),
         float(sum(word in _NOW for word in outside)),
         float(bool(stated & _PRESENT) and not stated & _PAST and bool(asked & _PAST) and not asked & _PRESENT),
         float(sum(word in _SUPPOSING for word in query.words)),
@@ -1025,7 +1111,6 @@ __all__ = [
     "find_subject",
     "fold",
     "pair_up",
-    "parts",
     "read",
     "read_edit",
     "stem",

@@ -1,7 +1,7 @@
 """Does this edit govern this query? Boosted trees over the evidence, giving a calibrated probability.
 
 Each edit is judged on its own: several may fire on one question, at most ``MOST_IN_SCOPE``. A text of more than 48
-words is judged part by part and an edit keeps its best part.
+words and a message with several questions are judged piece by piece, and an edit keeps its best piece.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from memory_store.errors import ConfigError
 from scr.protocols import Candidate, Decision, Encoder, Judged, Keys
 from scr.scope.compared import Compared, KeysAtHand, at_hand, compared
-from scr.scope.features import COLUMN, DENSE, NAMES, Matrix, Pair, evidence, pair_up, parts
+from scr.scope.features import COLUMN, DENSE, NAMES, Matrix, Pair, evidence, pair_up
+from scr.scope.pieces import parts
 from scr.scope.relation_space import RelationSpace
 from scr.scope.weights import FINAL, LEXICAL, SHIPPED, Judge, Weights
 
@@ -136,7 +137,8 @@ class EvidenceGatherer:
     def __call__(self, queries: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[Gathered]:
         """Return for each query its evidence.
 
-        A short query has one row a candidate, in their order; a long one a row for each part and likely candidate.
+        A query in one piece has one row a candidate, in their order; another one a row for each piece and likely
+        candidate.
         """
         whole = [self._one_part(q, found) for q, found in zip(queries, candidates, strict=True)]
         long = [i for i, q in enumerate(queries) if len(parts(q)) > 1]
@@ -149,7 +151,7 @@ class EvidenceGatherer:
                 results.append(self._long(queries[i], found))
             else:
                 scores = [(c.scores.get("statement", np.nan), c.scores.get("prompt", np.nan)) for c in found]
-                rows = self._rows(queries[i], whole[i], scores, keys)
+                rows = self._rows(whole[i], scores, keys)
                 owners = np.arange(len(found))
                 results.append(Gathered(rows, owners, np.zeros_like(owners), *_relations(whole[i])))
         return results
@@ -165,7 +167,7 @@ class EvidenceGatherer:
                 dict.fromkeys(t for c in found for t in (c.edit.statement, c.edit.prompt) if t),
             )
         )
-        chosen: list[tuple[str, list[int], list[Pair], list[tuple[float, float]]]] = []
+        chosen: list[tuple[list[int], list[Pair], list[tuple[float, float]]]] = []
         for piece in pieces:
             key = known[piece]
             scores = [
@@ -184,18 +186,16 @@ class EvidenceGatherer:
                     found[j].edit.edit_id,
                 ),
             )[:_PER_PART]
-            chosen.append((piece, order, [pairs[j] for j in order], [scores[j] for j in order]))
-        judged = [pair for _, _, pairs, _ in chosen for pair in pairs]
+            chosen.append((order, [pairs[j] for j in order], [scores[j] for j in order]))
+        judged = [pair for _, pairs, _ in chosen for pair in pairs]
         known = self._keys(compared(judged)) if self._dense else {}
-        rows = [self._rows(piece, pairs, scores, known) for piece, _, pairs, scores in chosen]
-        owners = [j for _, order, _, _ in chosen for j in order]
+        rows = [self._rows(pairs, scores, known) for _, pairs, scores in chosen]
+        owners = [j for order, _, _ in chosen for j in order]
         evidence_of_all = np.concatenate(rows) if rows else np.zeros((0, len(NAMES)))
-        part = [number for number, (_, order, _, _) in enumerate(chosen) for _ in order]
+        part = [number for number, (order, _, _) in enumerate(chosen) for _ in order]
         return Gathered(evidence_of_all, np.array(owners, np.int64), np.array(part, np.int64), *_relations(judged))
 
-    def _rows(
-        self, text: str, pairs: Sequence[Pair], scores: Sequence[tuple[float, float]], keys: dict[str, Keys]
-    ) -> Matrix:
+    def _rows(self, pairs: Sequence[Pair], scores: Sequence[tuple[float, float]], keys: dict[str, Keys]) -> Matrix:
         cosines = np.full((len(pairs), 7), np.nan)
         if not self._dense:
             rows = evidence(pairs, cosines, self._weigh)
@@ -204,7 +204,7 @@ class EvidenceGatherer:
         for row, (pair, (statement, prompt)) in enumerate(zip(pairs, scores, strict=True)):
             cosines[row, 0] = statement
             cosines[row, 1] = prompt
-            whole = pair.clause == text
+            whole = pair.clause == pair.query.text
             if pair.edit.edit.prompt:
                 cosines[row, 2] = prompt if whole else keys[pair.clause] @ keys[pair.edit.prompt.text]
             if not pair.edit.subjects:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from memory_store.edit import DEFAULT_NAMESPACE, Edit
 from scr.protocols import Candidate, Encoder, Keys
 from scr.scope.compared import compared, looked_at
-from scr.scope.features import WordWeights, pair_up, parts
+from scr.scope.features import WordWeights, pair_up
+from scr.scope.pieces import parts
 
 if TYPE_CHECKING:
     from memory_store.store import EditStore

@@ -56,7 +56,7 @@ MORE = (
 LESS = (
     "relation_missing relation_missing_max query_extra query_extra_max query_extra_count words_near_worst "
     "words_near_edit_worst excluding subject_extra_capitals name_numbers_differ name_shared foreign_capitals "
-    "foreign_numbers numbers_missing negation_differs other_time past_for_present changing asks_other "
+    "foreign_numbers numbers_missing numbers_differ negation_differs other_time past_for_present changing asks_other "
     "answer_kind_differs"
 ).split()
 """Evidence of which more never makes it more probable. What is learnt so carries over to wordings never seen."""
@@ -196,12 +196,17 @@ def tabulate(
     encoder.save()
     query = np.repeat(np.arange(len(queries)), np.concatenate([part.count for part in parts])).astype(np.int32)
     candidate = [edit_id for part in parts for edit_id in part.candidate]
+    label = np.array([i in queries[q].edit_ids for i, q in zip(candidate, query.tolist(), strict=True)])
+    piece = np.concatenate([part.part for part in parts])
+    in_pieces = np.zeros(len(queries), bool)
+    in_pieces[query[piece > 0]] = True
     return Table(
         np.concatenate([part.rows for part in parts]),
-        np.array([i in queries[q].edit_ids for i, q in zip(candidate, query.tolist(), strict=True)]),
+        label,
         query,
         candidate,
-        np.array(ignore),
+        # Which piece of a text asks for the edit is not known.
+        np.array(ignore) | label & in_pieces[query],
         queries,
         names,
         np.array([groups.number(a) for a in about], np.int32),
@@ -209,7 +214,7 @@ def tabulate(
         np.array([texts.get(text, -1) for text in asked], np.int32),
         np.array([texts.get(text, -1) for text in stated], np.int32),
         keys,
-        np.concatenate([part.part for part in parts]),
+        piece,
     )
 
 
@@ -265,7 +270,7 @@ def _read_gathered(file: Path, count: int) -> list[_Gathered]:
 def _digest(corpora: Sequence[Corpus], encoder: Encoder, weights: Weights) -> str:
     """Of all that the evidence depends on: texts, encoder, word weights and the code that gathers it."""
     digest = hashlib.sha256(encoder.fingerprint.encode())
-    for name in ("features", "thesaurus", "pair", "recall"):
+    for name in ("features", "pieces", "thesaurus", "pair", "recall"):
         digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
     digest.update(json.dumps(weights.word_weights).encode() + weights.word_vectors.tobytes())
     for corpus in corpora:

@@ -21,6 +21,7 @@ from scr.pocket.data import alike
 from scr.pocket.facts import in_running_text, load_facts
 from scr.pocket.wordings import Form, wordings
 from scr.scope.features import fold, read
+from scr.scope.numbered import another_number, number_otherwise
 from scr.scope.thesaurus import GIVEN_NAMES, same_meaning, stem
 from scr.scope.wordings import GENERAL, RELATIONS, SIBLINGS, everyday_edits
 
@@ -525,12 +526,18 @@ def _generated(corpus: Corpus, relations: _Relations, lead_ins: list[str], rng: 
                 for x in own
             ):
                 yield made(e, wording.replace(e.subject, stranger.subject), "neighbor", False)
-        if share(0.2) and re.search(r"\d", e.subject):
-            changed = re.sub(
-                r"\d+", lambda m: str(int(m[0]) + rng.choice((1, 2, 4, 10))) if len(m[0]) < 9 else m[0], e.subject
-            )
-            if key_of(changed) not in by_subject and e.subject in wording:
+        if share(0.6) and e.subject in wording:
+            changed = another_number(e.subject, rng)
+            if changed and key_of(changed) not in by_subject:
                 yield made(e, wording.replace(e.subject, changed), "neighbor", False)
+        if share(0.6) and e.subject in wording:
+            same = number_otherwise(e.subject)
+            if same and key_of(same) not in by_subject:
+                yield made(e, wording.replace(e.subject, same), "alias_surface", True)
+        if share(0.5):
+            changed = another_number(wording.replace(e.subject, "{}"), rng) if e.subject in wording else None
+            if changed:
+                yield made(e, changed.replace("{}", e.subject), "same_subject", False)
         if relation is not None:
             if relation in relations.questions and share(0.4):
                 yield made(e, relations.questions[relation].replace("{}", e.subject), "paraphrase", True)

@@ -53,7 +53,16 @@ _THEN = (
     "two owners ago",
     "a generation ago",
     "in ancient times",
+    "in those days",
+    "in its early days",
+    "in the year it opened",
+    "in the era of the founders",
+    "before it was rebuilt",
+    "before the reform",
+    "while the old rules held",
+    "at the turn of the century",
 )
+_EARLIER = ("first", "first", "previous", "former", "original", "earliest", "second", "last but one")
 _TO_THE_PAST = {
     "is": "was",
     "are": "were",
@@ -86,6 +95,18 @@ _ASKED_INSIDE = (
     "If I wanted to be exact: {q}",
     "Assume I know nothing. {Q}",
     "In case anybody asks: {q}",
+    "If a test wanted to know {q}, which answer would be right?",
+    "If the form asks {q}, what do I put?",
+    "If they were to ask {q}, what would be correct?",
+    "Suppose a pupil asks in class {q}. Which answer is correct?",
+    "Suppose I travel there tomorrow: {q}",
+    "Suppose it rains: {q}",
+    "Imagine we sign today: {q}",
+    "I don't remember {q}. Do you?",
+    "I can never remember {q}. Tell me, please.",
+    "I couldn't find {q}. Can you say?",
+    "Don't you know {q}?",
+    "No idea {q}",
     "Would you tell me {q}",
     "Could you look up {q}",
 )
@@ -110,6 +131,17 @@ _OTHERWISE = (
     "Had {t} been another one, would things be better?",
     "When will {t} change?",
     "Which rumours are there about {t}?",
+    "If {t} were replaced, what should the new one be like?",
+    "If {t} failed, whom would one call?",
+    "If {t} had never existed, would things have gone on?",
+    "If {t} lasted all day, how many people would it need?",
+    "If there were no such thing as {t}, how soon would anybody notice?",
+    "If they looked for a successor to {t}, who should it be?",
+    "Who does not like {t}?",
+    "Who has nothing to do with {t}?",
+    "Why does nobody talk about {t}?",
+    "Why is {t} not mentioned more often?",
+    "Which people never heard of {t}?",
 )
 _SUPPOSED_OF = (
     "If {s} did not exist, what would be missing?",
@@ -119,6 +151,14 @@ _SUPPOSED_OF = (
     "If {s} were twice as large, what would change?",
     "Suppose {s} moved to the moon. Who would follow?",
     "If {s} were closed for a week, who would complain?",
+    "If {s} hired somebody new, what should they be able to do?",
+    "If {s} had a second chance, what should be done otherwise?",
+    "If something at {s} broke, whom would I ask?",
+    "Which people do not like {s}?",
+    "Who is not mentioned in the article about {s}?",
+    "What should nobody do with {s}?",
+    "Why does no one complain about {s}?",
+    "What is not known about {s}?",
     "If you met {s} in a dream, what would you ask?",
     "How many books mention {s}?",
     "How many letters are in the name {s}?",
@@ -184,6 +224,10 @@ def of_today(question: str, subject: str, rng: random.Random) -> str | None:
 def of_the_past(question: str, subject: str, rng: random.Random) -> str | None:
     """Return a question of the present put into the past, at another time; None where it has no verb that we turn."""
     head, found, tail = question.partition(subject)
+    if rng.random() < 0.35:
+        earlier = _of_an_earlier_one(question, subject, rng) or _used_to(question, subject)
+        if earlier is not None:
+            return earlier
     for at, text in ((0, head), (2, tail)):
         for m in re.finditer(r"'s\b|[A-Za-z]+", text):
             past = _TO_THE_PAST.get(m[0])
@@ -195,11 +239,32 @@ def of_the_past(question: str, subject: str, rng: random.Random) -> str | None:
             then = rng.choice(_THEN).format(
                 y=year, d=year // 10 * 10, n=rng.choice(("ten", "five", "20", "fifty")), c=rng.choice(("18th", "19th"))
             )
-            if rng.random() < 0.15:
+            if rng.random() < 0.15 or not question.endswith("?"):
                 whole = whole if whole.startswith(subject) else whole[0].lower() + whole[1:]
                 return f"{then[0].upper()}{then[1:]}, {whole}"
             return f"{whole.rstrip('?. ')} {then}{'?' if question.endswith('?') else ''}"
     return None
+
+
+def _of_an_earlier_one(question: str, subject: str, rng: random.Random) -> str | None:
+    """Ask for the first, or another former, one of what "the … of S" or "S's …" names."""
+    m = re.search(rf"\b[Tt]he (?=[\w-]+ (?:[\w-]+ )?of (?:the )?{re.escape(subject)})", question) or re.search(
+        rf"{re.escape(subject)}'s (?=\w)", question
+    )
+    if m is None or rng.random() < 0.3 or re.match(r"first|last|former|previous|original|current", question[m.end() :]):
+        return None
+    text = f"{question[: m.end()]}{rng.choice(_EARLIER)} {question[m.end() :]}"
+    return re.sub(r"\b(Who|What|Which \w+) is\b", r"\1 was", text) if rng.random() < 0.7 else text
+
+
+def _used_to(question: str, subject: str) -> str | None:
+    """What used to be, in place of what is."""
+    m = re.match(r"(What|Who|Where|Which \w+) (?:is|are) ", question)
+    if m is not None:
+        at = question[m.end() :]
+        return f"{m[1]} did {at.rstrip('?. ')} use to be?" if m[1] == "Where" else f"{m[1]} used to be {at}"
+    turned = re.sub(rf"\b(?:does|do) ((?:the )?{re.escape(subject)}) (?=[a-z])", r"did \1 use to ", question)
+    return turned if turned != question else None
 
 
 def followed(question: str, rng: random.Random) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memory_store.edit import Edit
+from scr.scope.numbered import numbered_edits
 from scr.scope.turned import asked_inside, asked_later, followed, of_the_past, of_today, supposed_otherwise
 
 
@@ -1074,6 +1075,10 @@ def everyday_edits(rng: random.Random) -> tuple[list[Edit], list[tuple[str, str,
                 other = f"{'the ' if subject.startswith('the ') else ''}{rng.choice(_OTHER_ONES)} {head}"
                 if other not in subjects:
                     rows.append((_ask(rng.choice(stored), other, rng), "neighbor", "", subject))
+    for edit, questions in numbered_edits(rng, 120):
+        edits.append(edit)
+        about = edit.subject or edit.statement
+        rows += [(text, kind, edit.edit_id if inside else "", about) for text, kind, inside in questions]
     for number, (statement, inside, outside) in enumerate(NOTES):
         edits.append(Edit(edit_id=f"note-{number}", statement=statement))
         rows += [(q, "paraphrase", f"note-{number}", statement) for q in inside]
@@ -1143,7 +1148,7 @@ def _turned(edit: Edit, name: str, subject: str, rng: random.Random) -> Iterator
         today = of_today(_ask(name, subject, rng), subject, rng)
         if today is not None:
             yield today, "paraphrase", edit.edit_id, subject
-    if rng.random() < 0.5:
+    if rng.random() < 0.8:
         past = of_the_past(_ask(name, subject, rng), subject, rng)
         if past is not None:
             yield past, "same_subject", "", subject

@@ -1,6 +1,7 @@
 """Claims about questions turned into ones of another time, of a supposition, or asked in a later sentence."""
 
 import random
+import re
 
 import pytest
 
@@ -10,10 +11,15 @@ from scr.scope.wordings import RELATIONS, SUBJECTS
 
 def test_a_question_of_the_present_is_put_into_the_past_at_a_time() -> None:
     rng = random.Random(0)
-    turned = {of_the_past("Who is the CEO of Hooli?", "Hooli", rng) for _ in range(40)}
+    turned = {of_the_past("Who is the CEO of Hooli?", "Hooli", rng) for _ in range(80)}
     assert len(turned) > 10
+    past = re.compile(
+        r"ho was the CEO of Hooli|Who used to be the CEO of Hooli|Who (?:was|is) the (?:[\w-]+ )+CEO of Hooli\?"
+    )
     for text in turned:
-        assert text is not None and " was the CEO of Hooli" in text and text.endswith("?")
+        assert text is not None and past.search(text) and text.endswith("?")
+    said = " ".join(filter(None, turned))
+    assert "used to be" in said and "the first CEO" in said
     assert of_the_past("Who founded Hooli?", "Hooli", rng) is None
     assert of_today("Who founded Hooli?", "Hooli", rng) is None
 
