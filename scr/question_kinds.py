@@ -6,6 +6,7 @@ are the kinds of "where" and "who". An empty kind means that the words do not sa
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from memory_store.edit import Edit
@@ -49,7 +50,10 @@ _DETERMINERS = frozenset("the a an".split())
 _COPULAS = frozenset("is are was were s".split())
 _EMPTY = frozenset("name names full title identity type kind".split())
 """Before "of" they leave it to what follows."""
-_NAME = "|"
+_NAME = "xnamex"
+"""Stands for the name in a text."""
+_LEADING = re.compile(r"^\s*(?:when|where|if|as)\b[^,?]*,\s+(?=\w)", re.IGNORECASE)
+"""A clause before the question: "when it comes to Ada, the country is"."""
 _ENDS = (
     {_NAME}
     | (_COPULAS - {"s"})
@@ -76,8 +80,8 @@ def kind_asked(question: str, name: str = "") -> str:
     >>> kind_asked("What is Ada famous for?")
     ''
     """
-    pieces = question.split(name) if name else [question]
-    words = [word for piece in pieces for word in (_NAME, *fold(piece).split())][1:]
+    text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", _NAME, question) if name else question
+    words = fold(_LEADING.sub("", text)).split()
     if words[:1] and words[0] in _DETERMINERS and words[1:2] != [_NAME]:
         return _head(words)
     for at, word in enumerate(words):
