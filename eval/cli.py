@@ -9,7 +9,7 @@ import click
 
 from eval.commands import abilities, certify, ls, report, run
 from eval.editors.cli import edit, moments, tune
-from eval.studies import attribution, sweep
+from eval.studies import attribution, judge, sweep
 from scr.cli.decider import HELP
 from scr.cli.decider import decider as checked_decider
 from scr.cli.options import Command, Group, Session, pass_session
@@ -35,6 +35,7 @@ eval_group.add_command(certify)
 eval_group.add_command(abilities)
 eval_group.add_command(attribution)
 eval_group.add_command(sweep)
+eval_group.add_command(judge)
 eval_group.add_command(ls)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from eval.cases import DIRECT, OUTSIDE, Kind
+from eval.judge import key_of, verdicts
 from eval.metrics import Scope, Scored, by_unit, mean, memit_score, scope_of, wins
 from eval.runner import METHODS_FOLDER, Journal, file_of, read_manifest
 from eval.statistics import Difference, Interval, bootstrap, holm, paired_difference
@@ -47,6 +48,11 @@ def _unchanged(row: Row) -> float | None:
 def _silent(row: Row) -> float | None:
     """Only of questions whose edit is missing."""
     return None if row["governed_by"] is not None else float(row["unchanged"])
+
+
+def _judged(row: Row) -> float | None:
+    """Only where a judge was asked (``eval.judge``)."""
+    return None if row.get("judged") is None else float(row["judged"])
 
 
 def _wins(row: Row) -> float | None:
@@ -89,6 +95,10 @@ GENERATED: tuple[Metric, ...] = (
     Metric("alias", "generated", ("alias",), _right, "the subject by another name, of which nobody was told"),
     Metric("reversed", "generated", ("reversed",), _right, "asked for the subject, given the new answer"),
     Metric("two hops", "generated", ("two_hop",), _right, "a question through the edited fact and one more"),
+    Metric(
+        "reliability, judged", "generated", ("prompt",), _judged, "the edit's own prompt, by a language model's verdict"
+    ),
+    Metric("generalization, judged", "generated", ("paraphrase",), _judged, "other words for it, by the same"),
     Metric("chains", "generated", ("multi_hop",), _right, "a question through two to four facts, some of them edited"),
     Metric("hops", "generated", ("hop",), _right, "the facts of those questions, each asked by itself"),
     Metric(
@@ -313,13 +323,15 @@ def read_result(out: Path) -> Result:
     Raises:
         ConfigError: no run, or no rows yet.
     """
-    manifest = read_manifest(out)
+    manifest, said = read_manifest(out), verdicts(out)
     methods: dict[str, MethodResult] = {}
     for label, told in manifest["methods"].items():
         rows = Journal.read(out / METHODS_FOLDER / file_of(label))
         events = [row for row in rows if "event" in row]
         if any(row["event"] == "point" for row in events) or any(row["event"] == "failed" for row in events):
             answers = [row for row in rows if "answer" in row]
+            if said:
+                answers = [{**row, "judged": said.get(key_of(row))} for row in answers]
             methods[label] = MethodResult(label, told["name"], told["settings"], answers, events)
     if not methods:
         raise ConfigError(f"{out} holds no finished point yet; go on with: {' '.join(manifest['command'])}")

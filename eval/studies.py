@@ -1,4 +1,4 @@
-"""``scr eval attribution`` and ``sweep``: what of a figure is the method's, what the protocol's, what a setting's?
+"""``scr eval attribution``, ``sweep`` and ``judge``: what of a figure is the method's, and what its measure's?
 
 Commands for ``eval.cli``'s group; torch is loaded when one of them runs.
 """
@@ -213,6 +213,39 @@ def sweep(
     session.print(SCHEMA, result, lambda: f"{table(rows, header=header)}\nall figures: {out / HTML_FILE}")
 
 
+@click.command(
+    "judge",
+    cls=Command,
+    short_help="Have a language model at an address of yours judge a run's answers.",
+    examples="""
+        scr eval judge comparison --address http://localhost:8000/v1 --judge qwen2.5-72b-instruct
+        scr eval judge comparison --address https://api.openai.com/v1 --judge gpt-4o-mini --methods scr,memit --json
+    """,
+)
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--address", required=True, help="Of an OpenAI-compatible server; its key is taken from OPENAI_API_KEY.")
+@click.option("--judge", "name", required=True, help="The judge's name there.")
+@click.option("--methods", help="Whose answers, with commas between them. [default: all]")
+@pass_session
+def judge(session: Session, folder: Path, address: str, name: str, methods: str | None) -> None:
+    """Put every answer in FOLDER whose right one is known to a judge, and write the report again with its verdicts.
+
+    Questions and answers are sent to ADDRESS. Interrupted, the same command goes on.
+    """
+    from eval.judge import judge as ask_all
+    from eval.judge import remote
+    from eval.report import HTML_FILE, write_report
+
+    labels = [part.strip() for part in methods.split(",") if part.strip()] if methods else None
+    told = ask_all(folder, remote(address, name), name=name, methods=labels, progress=meter(session))
+    write_report(folder)
+    session.print(
+        "scr.eval.judge/1",
+        {"folder": str(folder), "judge": name, **told},
+        lambda: f"{told['judged']} judged, {told['unclear']} without a verdict; see {folder / HTML_FILE}",
+    )
+
+
 def _floats(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
@@ -240,4 +273,4 @@ def as_text(found: list[Attribution], settings: list[Setting]) -> str:
     return "\n\n".join([*parts, told])
 
 
-__all__ = ["attribution", "sweep"]
+__all__ = ["attribution", "judge", "sweep"]
