@@ -45,7 +45,7 @@ class ScopeConfig:
     """``embed``: the first token's state, as published, or the mean over tokens, as sentence encoders are trained."""
     scale: float = 1.0
     longest: int = 96
-    """Tokens of a text, or of a pair; a longer query loses its beginning, which is where a lead-in stands."""
+    """Tokens of a text, or of a pair; the longer one loses its beginning, where a query's lead-in stands."""
 
     def __post_init__(self) -> None:
         for name, choices in (("kind", get_args(Kind)), ("pooling", get_args(Pooling))):
@@ -172,11 +172,8 @@ class SeracScope:
     def _tokens(self, texts: Sequence[str], others: Sequence[str] | None) -> Any:
         self.tokenizer.truncation_side = "left"
         options = {"padding": True, "truncation": True, "max_length": self.config.longest, "return_tensors": "pt"}
-        batch = (
-            self.tokenizer(list(texts), **options)
-            if others is None
-            else self.tokenizer(list(texts), list(others), **{**options, "truncation": "only_second"})
-        )
+        # Of a pair the longer one is cut first, so that neither can leave no room for the other.
+        batch = self.tokenizer(list(texts), None if others is None else list(others), **options)
         return batch.to(self.model.device)
 
     def _encoded(self, texts: Sequence[str]) -> dict[str, Tensor]:

@@ -49,6 +49,15 @@ def test_a_probability_is_exp_of_the_squared_distance_and_independent_of_company
     assert in_company == pytest.approx(alone, abs=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["embed", "cross"])
+def test_statements_and_queries_longer_than_the_window_are_cut_at_their_beginning(tiny_bert: str, kind: Any) -> None:
+    scope = SeracScope.from_base(tiny_bert, ScopeConfig(kind=kind, longest=24), offline=True)
+    long = "An old and unrelated story. " * 9
+    found = scope.probabilities([(f"{long}{a}", f"{b} {q}") for a in ("A", "B") for b, q in ((long, "C?"), ("", "D?"))])
+    assert len(set(found)) == 4  # what stands at the end is read
+    assert found[2] == pytest.approx(scope.probabilities([(f"Another. {long}B", f"Another. {long} C?")])[0], abs=1e-5)
+
+
 def test_only_the_most_probable_edit_governs(tiny_bert: str, france: Edit, hamlet: Edit) -> None:
     scope = SeracScope.from_base(tiny_bert, ScopeConfig(scale=1e-6), offline=True)  # everything is near
     (decision, nothing) = scope.decide(["Who?", "Who?"], [[Candidate(france, {}), Candidate(hamlet, {})], []])
