@@ -71,6 +71,8 @@ class TrainConfig:
 
     seed: int = 0
     vocab_size: int = 4096
+    tokenizer_texts: int = 12_000
+    """Texts that the tokenizer is trained on."""
     layers: int = 5
     width: int = 256
     heads: int = 8
@@ -460,7 +462,9 @@ def train(
         if begin_from is not None:
             tokenizer = PreTrainedTokenizerFast.from_pretrained(begin_from, local_files_only=True)
         else:
-            tokenizer = train_tokenizer(tokenizer_texts(generator, config.seed, 12_000), config.vocab_size)
+            tokenizer = train_tokenizer(
+                tokenizer_texts(generator, config.seed, config.tokenizer_texts), config.vocab_size
+            )
         tokenizer.save_pretrained(out / "tokenizer")
     model = new_model(config, tokenizer)
     if begin_from is not None:

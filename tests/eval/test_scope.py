@@ -107,10 +107,10 @@ def test_rows_of_the_training_are_known_and_judged_by_trees_that_never_saw_them(
 def test_the_command_prints_its_schema_and_says_that_it_is_cross_fitted(tmp_path: Path) -> None:
     memory, queries = tmp_path / "m.jsonl", tmp_path / "q.jsonl"
     with (SHARED / "scope_dev_memory.jsonl").open() as rows:
-        memory.write_text("".join(line for n, line in enumerate(rows) if n % 60 == 0))
+        memory.write_text("".join(line for n, line in enumerate(rows) if n % 120 == 0))
     known = {json.loads(line)["edit_id"] for line in memory.read_text().splitlines()}
     with (SHARED / "scope_dev_queries.jsonl").open() as rows:
-        wanted = [line for n, line in enumerate(rows) if known & set(json.loads(line)["edit_ids"]) or n % 200 == 0]
+        wanted = [line for n, line in enumerate(rows) if known & set(json.loads(line)["edit_ids"]) or n % 400 == 0]
         queries.write_text("".join(s for s in wanted if set(json.loads(s)["edit_ids"]) <= known))
     result = CliRunner().invoke(eval_group, ["scope", "--memory", str(memory), "--queries", str(queries), "--json"])
     assert result.exit_code == 0, result.output

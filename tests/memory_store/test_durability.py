@@ -95,10 +95,10 @@ def kill_imports(tmp_path, environment, rows, kills):
     assert scr(environment, "log", "--verify")[0] == 0 and rows_in(path) == rows
 
 
-def test_kill_9_at_three_moments_of_20_000_rows_keeps_the_committed_batches_and_the_import_goes_on(
+def test_kill_9_at_three_moments_of_8_000_rows_keeps_the_committed_batches_and_the_import_goes_on(
     tmp_path, environment
 ):
-    kill_imports(tmp_path, environment, 20_000, 3)
+    kill_imports(tmp_path, environment, 8_000, 3)
 
 
 @pytest.mark.slow

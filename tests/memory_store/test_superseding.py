@@ -34,12 +34,13 @@ def rewritten(edit, with_relation):
     )
 
 
-@pytest.mark.parametrize("way", ["by relation", "by prompt", "as a file"])
-def test_of_2500_conflicting_pairs_only_the_second_value_lives_and_the_first_is_history(store, clock, way):
+@pytest.mark.parametrize(("way", "count"), [("by relation", 2_500), ("by prompt", 500), ("as a file", 500)])
+def test_of_conflicting_pairs_only_the_second_value_lives_and_the_first_is_history(store, clock, way, count):
     pairs = [
         [rewritten(e, way == "by relation") for e in r["edits"]] for r in rows("conflictedit_gptj_coverage_edit_2500")
     ]
     assert len(pairs) == 2_500 and all(len(pair) == 2 for pair in pairs)
+    pairs = pairs[:count]
     said = {}  # thing -> its values in order, beside the store
     for edit in (edit for pair in pairs for edit in pair):
         values = said.setdefault((fold(edit.subject), edit.relation or fold(edit.prompt)), [])

@@ -30,6 +30,7 @@ from scr.pocket.train import (
 
 TINY = TrainConfig(
     vocab_size=700,
+    tokenizer_texts=100,
     layers=2,
     width=32,
     heads=2,
