@@ -142,6 +142,7 @@ def as_json(result: Result) -> dict[str, Any]:
             "seconds_per_edit": method.edit_seconds,
             "ms_per_question": method.query_ms,
             "undo_seconds": method.undo_seconds,
+            "peak_mib": method.peak_mib,
             "weights_as_before": method.verified,
             "finished": method.finished,
             "failures": method.failures,
@@ -665,6 +666,7 @@ def _cost(result: Result, look: dict[str, Style]) -> str:
         "of processor time",
         "ms to undo a lone edit",
         "whole run, processor minutes",
+        "peak memory, MiB",
         "weights as before",
     ]
     rows = [
@@ -676,6 +678,7 @@ def _cost(result: Result, look: dict[str, Style]) -> str:
             shown(m.query_cpu_ms),
             shown(m.undo_seconds, 1e3),
             shown(m.cpu_seconds, 1 / 60),
+            "–" if m.peak_mib is None else f"{m.peak_mib:,.0f}",
             "yes, byte for byte" if m.verified else "not checked" if not m.finished else "no",
         ]
         for m in methods
@@ -697,7 +700,7 @@ def _cost(result: Result, look: dict[str, Style]) -> str:
     caption = (
         f"On {machine_of(result)}; the picture shows "
         "processor time where it was taken, for others on the machine do not stretch it. What a method prepares once "
-        "(second moments, context templates) is not counted."
+        "(second moments, context templates) is not counted. Peak memory is of the process, the model within it."
     )
     drawing = (
         pictures.dots("Cost", [(m.label, result.family(m.label)) for m in methods], panels, look) if panels else ""

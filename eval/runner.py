@@ -29,6 +29,7 @@ from eval.ballast import ballast
 from eval.cases import RANKED, Dataset, EvalCase, Kind, Probe, spread, thinned
 from eval.methods import Bench, Compared, Spec, Wording, make_editor, prepare, rests_on, settings_of, spectra
 from eval.metrics import Scored, is_right, is_unchanged, natural_stop, perplexity
+from eval.peak import peak_mib, reset_peak
 from eval.room import room
 from eval.workers import Load, share
 from memory_store.edit import Edit
@@ -533,6 +534,7 @@ class _MethodRun:
         if not self.journal.events("began"):
             at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             self.journal.add([{"event": "began", "commit": _commit(), "time": at}])
+        reset_peak()
         failed = {row["order"] for row in self.journal.events("failed")}
         if self.plan.singles and (0, 1) not in self.passed and -1 not in failed:
             self._guarded(-1, self._run_singles)
@@ -694,6 +696,8 @@ class _MethodRun:
         row: dict[str, Any] = {"event": "point", "order": order, "point": point}
         # Since the point before, as far as this process did it.
         row |= {"wall_s": round(since.wall, 3), "cpu_s": round(since.cpu, 3)}
+        if (peak := peak_mib()) is not None:
+            row["peak_mib"] = round(peak, 1)
         if edits:
             row |= {"edit_s": writing.wall / edits, "edit_cpu_s": writing.cpu / edits}
         if undo:

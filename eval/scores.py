@@ -253,6 +253,12 @@ class MethodResult:
         return sum(found) if found else None
 
     @property
+    def peak_mib(self) -> float | None:
+        """Most memory resident while it wrote and was asked, MiB, model and libraries included."""
+        found = [row["peak_mib"] for row in self.events if row.get("peak_mib") is not None]
+        return max(found, default=None)
+
+    @property
     def undo_seconds(self) -> float | None:
         """Seconds to take back one edit that stood alone."""
         found = [row["undo_s"] for row in self.events if row.get("undo_s") is not None]

@@ -25,6 +25,7 @@ from eval.cli import eval_group
 from eval.datasets import load_dataset
 from eval.forced import row_likelihood
 from eval.methods import Bench, Spec, make_editor, read_spec, spectra, with_tuned
+from eval.peak import peak_mib, reset_peak
 from eval.report import HTML_FILE, MARKDOWN_FILE, write_report
 from eval.room import room
 from eval.runner import BASE_FILE, Journal, Plan, RunConfig, batches, candidates, file_of, read_manifest, run
@@ -36,7 +37,18 @@ from scr.language_model import load_model
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
 SMALL = RunConfig(points=(1, 4), singles=2, probed=4, fixed=4, per_kind=1, batch=2)
-TIMINGS = ("wall_s", "cpu_s", "edit_s", "edit_cpu_s", "undo_s", "query_ms", "query_cpu_ms", "time", "commit")
+TIMINGS = (
+    "wall_s",
+    "cpu_s",
+    "edit_s",
+    "edit_cpu_s",
+    "undo_s",
+    "query_ms",
+    "query_cpu_ms",
+    "peak_mib",
+    "time",
+    "commit",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -420,10 +432,25 @@ def test_a_point_tells_what_it_took_and_how_full_the_matrices_are(done: Path) ->
         for point in (1, 4):
             event = result.methods[label].event(point)
             assert event is not None and 0 < event["cpu_s"] and 0 < event["wall_s"]
+            assert event.get("peak_mib", 100) > 50  # where it is known: at least the model
     assert result.methods["memit"].edit_cpu_seconds is not None
     (room,) = read_manifest(done)["methods"]["memit"]["room"].values()
     assert room == {"d_in": 704}
     assert read_manifest(done)["methods"]["scr"]["room"] == {}
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="this system keeps no such mark")
+def test_the_peak_is_of_what_came_after_the_reset() -> None:
+    held = bytearray(64 * 2**20)
+    high = peak_mib()
+    del held
+    reset_peak()
+    low = peak_mib()
+    assert high is not None and low is not None and low < high
+    held = bytearray(64 * 2**20)
+    held[:: 2**12] = bytes(len(held[:: 2**12]))
+    after = peak_mib()
+    assert after is not None and after > low + 32
 
 
 def test_a_null_space_has_less_room_than_its_matrix(bench: Bench) -> None:

@@ -20,7 +20,7 @@ from memory_store.errors import ConfigError
 
 SMALL = RunConfig(points=(1, 2), singles=1, probed=1, fixed=2, per_kind=1, max_new_tokens=4)
 SPECS = [Spec("base"), Spec("memit", '{"v_num_grad_steps": 2}', "short")]
-DIFFER = ("wall_s", "cpu_s", "edit_s", "edit_cpu_s", "undo_s", "query_ms", "query_cpu_ms", "time", "commit")
+DIFFER = ("wall_s", "cpu_s", "edit_s", "edit_cpu_s", "undo_s", "query_ms", "query_cpu_ms", "peak_mib", "time", "commit")
 
 
 @pytest.fixture(scope="module")
