@@ -73,4 +73,4 @@ def test_the_oracle_answers_what_is_not_edited_and_nothing_else() -> None:
 
 
 def test_the_cost_of_a_hop_is_counted_over_chains() -> None:
-    assert cost(memory_of([ADA]), ADA["questions"])["questions"] == 1
+    assert cost(memory_of([ADA]), [ADA])["questions"] == 1
