@@ -274,15 +274,14 @@ def atlas(cases: int) -> dict[str, Any]:
 def cost(memory: Memory, rows: Iterable[Row], runs: int = 120) -> dict[str, Any]:
     """Median milliseconds of a decision and of a chain, one question at a time.
 
-    A row's wordings are taken in turn, so that neither finds the texts of its question encoded: the last one to bring
-    the texts of the row's edits to hand, as in a memory that is asked often, the first for the decision, the second for
-    the chain.
+    A row's wordings are taken in turn: the last one, not timed, brings the texts of the edits that come near to hand,
+    as in a memory that is asked often; the first is decided and the second followed, neither encoded before.
     """
     decide: list[tuple[float, float]] = []
     follow: list[tuple[float, float]] = []
     for row in list(rows)[:runs]:
         questions = row["questions"]
-        memory.editor.decide([questions[-1]])
+        memory.editor.follow([questions[-1]])
         started = _clocks()
         memory.editor.decide([questions[0]])
         decided = _clocks()
