@@ -9,7 +9,8 @@
 
 What differs from the paper: demonstrations are ours, about people that there are not; the retriever is our encoder
 (Contriever there); demonstrations that do not fit the model's window are left out, the first ones first. The model
-continues raw text, as published, also where it has a chat template.
+continues raw text, as published, also where it has a chat template. It has to keep the format: the built-in model does
+not, and gives no answer at all.
 
 Source: Zhong et al., arXiv:2305.14795.
 """
