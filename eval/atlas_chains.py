@@ -1,8 +1,8 @@
 """Does an edit reach the questions that go through it? Chains of two and three facts over Atlas' edits, built in.
 
 The edits and two-hop questions are those of ``eval.atlas``; a three-hop question goes through the edit and two facts
-that no case edits. The further facts are also asked by themselves (``hop``), so that a wrong answer can be told from one
-that rests on a fact the model does not know.
+that no case edits. The further facts are also asked by themselves (``hop``), so that a wrong answer can be told from
+one that rests on a fact the model does not know.
 """
 
 from __future__ import annotations
