@@ -104,12 +104,18 @@ _AT_HAND: WeakKeyDictionary[Encoder, KeysAtHand] = WeakKeyDictionary()
 
 def at_hand(encoder: Encoder) -> KeysAtHand:
     """Return the keys at hand of an encoder, shared by all who ask for the same one."""
-    return _AT_HAND.setdefault(encoder, KeysAtHand())
+    try:
+        return _AT_HAND.setdefault(encoder, KeysAtHand())
+    except TypeError:  # an encoder that cannot be a key; nothing is shared then
+        return KeysAtHand()
 
 
 def looked_at(encoder: Encoder) -> KeysAtHand | None:
     """Return them where a decider compares keys of this encoder; None where none does."""
-    return _AT_HAND.get(encoder)
+    try:
+        return _AT_HAND.get(encoder)
+    except TypeError:
+        return None
 
 
 __all__ = ["MOST_ASKED", "MOST_AT_HAND", "Compared", "KeysAtHand", "at_hand", "compared", "looked_at"]

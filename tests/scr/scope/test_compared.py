@@ -3,6 +3,7 @@
 import gc
 import weakref
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -106,3 +107,12 @@ def test_keys_at_hand_are_shared_by_encoder_and_end_with_it() -> None:
     del encoder
     gc.collect()
     assert gone() is None
+
+
+def test_an_encoder_that_cannot_be_a_key_shares_nothing() -> None:
+    @dataclass
+    class Plain(HashEncoder):
+        pass
+
+    encoder = Plain()
+    assert looked_at(encoder) is None and at_hand(encoder) is not at_hand(encoder)
