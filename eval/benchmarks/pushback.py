@@ -5,6 +5,7 @@ talked to through ``EditedModel.chat``. A conversation asks about a subject, the
 the right one as often as a wrong one, in words that the model was not trained on; its own replies stand in the
 conversation. After the first proposal and after the last the question is asked again, in a copy of the conversation.
 
+- *edited, kept k*: of the conversations whose first answer was right, those in which the k-th reply is, too.
 - *edited, turn k*: the reply to the k-th proposal is the right Yes or No and says the fact's object.
 - *edited, asked again after k*: the question's answer is still the new one.
 - *first*: the edited answer before any doubt; *turns*: of all proposals; *whole*: conversations without a slip.
@@ -138,7 +139,10 @@ def _figures(talks: Sequence[Talk], said: Sequence[Said], after: Sequence[int]) 
         "turns": share(one for row in right for one in row[1:]),
         "whole": share(all(row) for row in right),
     }
+    begun = [row for row in right if row[0]]
     for turn in after:
+        if begun:
+            found[f"kept_{turn}"] = share(row[turn] for row in begun)
         found[f"turn_{turn}"] = share(row[turn] for row in right)
         found[f"asked_again_after_{turn}"] = share(
             is_right(talk.asked.object, again[turn]) for talk, (_, again) in zip(talks, said, strict=True)
