@@ -27,7 +27,7 @@ PLACEHOLDER = "X"
 _WORD = re.compile(r"[^\W_]+")
 # "J. K. Rowling", "Dr. Weber": a full stop behind an initial or a title ends no sentence.
 _SENTENCE_END = re.compile(
-    r"(?:(?<![\s.][A-Z])(?<!^[A-Z])(?<!\b[DMS]r)(?<!\bSt)(?<!\bJr)(?<!\bMrs)(?<!\bInc)(?<!\bLtd)[.]|[!?])[.!?]*[\"'”’)]*\s+|\n+"
+    r"(?<![.!?])(?:(?<![\s.][A-Z])(?<!^[A-Z])(?<!\b[DMS]r)(?<!\bSt)(?<!\bJr)(?<!\bMrs)(?<!\bInc)(?<!\bLtd)[.]|[!?])[.!?]*+[\"'”’)]*+\s++|\n++"
 )
 _UNKNOWN_WEIGHT = 9.0
 _SLIP_FROM = 5
@@ -182,7 +182,10 @@ def read(text: str) -> Words:
             continue
         while at < len(breaks) and breaks[at] <= start:
             at += 1
-        words.append(fold(raw))
+        folded = fold(raw)
+        if not folded:
+            continue  # nothing but marks that stand on no letter
+        words.append(folded)
         starts.append(start)
         ends.append(m.end())
         capital.append(raw[0].isupper() or raw[0].isdigit())
@@ -232,7 +235,8 @@ class WordWeights:
         """Return which longer words are no names and none that running English has: they may hold a slip."""
         if not self._weights:
             return ()
-        if self._strange[0] is not text:
+        known, found = self._strange
+        if known is not text:
             found = tuple(
                 i
                 for i, word in enumerate(text.words)
@@ -243,7 +247,7 @@ class WordWeights:
                 and word not in self._weights
             )
             self._strange = (text, found)
-        return self._strange[1]
+        return found
 
     def near(self, one: str, other: str) -> float:
         """In [0, 1]: 1 for forms of one word, 0 where a vector is unknown or says nothing."""
@@ -360,7 +364,8 @@ def _partner(word: str, subject: tuple[str, ...]) -> int:
     number = number_of(word)
     if number:
         same = [i for i, other in enumerate(subject) if number_of(other) == number]
-        return same[0] if same else -1
+        if same or len(word) > 1 or word.isdigit():  # else "L." may be an initial
+            return same[0] if same else -1
     if len(word) == 1:
         # An initial, where the name holds no other word that begins so.
         begin = [i for i, other in enumerate(subject) if other[0] == word and len(other) > 1]
@@ -700,7 +705,8 @@ class Pair:
 def pair_up(query_text: str, edit: Edit, weigh: WordWeights) -> Pair:
     """Find the edit's subject in the query and name the texts whose vectors are compared.
 
-    A word that English does not know and that is one slip away from a word of the edit's relation is read as that.
+    A word that English does not know, with two letters swapped or one doubled against a word of the edit's relation, is
+    read as that word.
     """
     ready = read_edit(edit)
     query = read(_without_slips(query_text, ready.relation_words, weigh))
@@ -749,18 +755,32 @@ def pair_up(query_text: str, edit: Edit, weigh: WordWeights) -> Pair:
 
 
 def _without_slips(text: str, stated: tuple[str, ...], weigh: WordWeights) -> str:
-    """Return ``text`` with words of no meaning put right that are one slip away from a stated word."""
+    """Return ``text`` with words of no meaning put right that are one slip of the hand away from a stated word."""
     words = read(text)
     strange = weigh.strange(words)
     if not strange:
         return text
     long = [w for w in stated if len(w) >= _SLIP_FROM]
-    for i in reversed(strange):
+    pieces, at = [], 0
+    for i in strange:
         word = words.words[i]
-        meant = next((w for w in long if w[0] == word[0] and _one_slip(word, w)), None)
+        meant = next((w for w in long if w[0] == word[0] and _slipped(word, w)), None)
         if meant is not None and stem(meant) != stem(word):
-            text = f"{text[: words.starts[i]]}{meant}{text[words.ends[i] :]}"
-    return text
+            pieces += [text[at : words.starts[i]], meant]
+            at = words.ends[i]
+    return "".join(pieces) + text[at:]
+
+
+def _slipped(word: str, meant: str) -> bool:
+    """Two neighbours swapped, or a letter doubled or a double one single; a letter changed makes other words ("lender",
+    "leader") too often."""
+    if len(word) == len(meant):
+        differ = [i for i in range(len(word)) if word[i] != meant[i]]
+        return len(differ) == 2 and differ[1] == differ[0] + 1 and _one_slip(word, meant)
+    short, long = sorted((word, meant), key=len)
+    return len(long) - len(short) == 1 and any(
+        long[i] == long[i + 1] and long[:i] + long[i + 1 :] == short for i in range(len(long) - 1)
+    )
 
 
 def _clause(query: Words, match: Match) -> tuple[int, int]:
@@ -981,13 +1001,15 @@ def _names_apart(pair: Pair) -> tuple[float, float, float, float]:
     only_asked = [w for w, p in zip(asked, partner, strict=True) if p < 0 and w not in _FUNCTION_WORDS]
     only_stated = [w for i, w in enumerate(subject) if i not in partner and w not in _FUNCTION_WORDS]
 
-    def numbers(words: Sequence[str]) -> set[str]:
-        return {number_of(w) for w in words} - {""}
-
+    numbers_asked, numbers_stated = {number_of(w) for w in asked}, {number_of(w) for w in subject}
+    for word, p in zip(asked, partner, strict=True):
+        if p >= 0 and word != subject[p] and min(len(word), len(subject[p])) == 1:  # an initial is no number
+            numbers_asked.discard(number_of(word))
+            numbers_stated.discard(number_of(subject[p]))
     return (
         float(len(only_asked)),
         float(len(only_stated)),
-        float(numbers(asked) != numbers(subject)),
+        float(numbers_asked - {""} != numbers_stated - {""}),
         min((max((_trigram_share(a, b) for a in only_asked), default=0.0) for b in only_stated), default=1.0),
     )
 

@@ -140,15 +140,16 @@ class EvidenceGatherer:
         A query in one piece has one row a candidate, in their order; another one a row for each piece and likely
         candidate.
         """
-        whole = [self._one_part(q, found) for q, found in zip(queries, candidates, strict=True)]
-        long = [i for i, q in enumerate(queries) if len(parts(q)) > 1]
-        for i in long:
-            whole[i] = []
+        pieces = [parts(query) for query in queries]
+        whole = [
+            self._one_part(cut[0], found) if len(cut) == 1 else []
+            for cut, found in zip(pieces, candidates, strict=True)
+        ]
         keys = self._keys(compared(pair for group in whole for pair in group)) if self._dense else {}
         results: list[Gathered] = []
         for i, found in enumerate(candidates):
-            if i in long:
-                results.append(self._long(queries[i], found))
+            if len(pieces[i]) > 1:
+                results.append(self._long(pieces[i], found))
             else:
                 scores = [(c.scores.get("statement", np.nan), c.scores.get("prompt", np.nan)) for c in found]
                 rows = self._rows(whole[i], scores, keys)
@@ -159,8 +160,7 @@ class EvidenceGatherer:
     def _one_part(self, text: str, found: Sequence[Candidate]) -> list[Pair]:
         return [pair_up(text, c.edit, self._weigh) for c in found]
 
-    def _long(self, text: str, found: Sequence[Candidate]) -> Gathered:
-        pieces = parts(text)
+    def _long(self, pieces: Sequence[str], found: Sequence[Candidate]) -> Gathered:
         known = self._keys(
             Compared(
                 dict.fromkeys(pieces),

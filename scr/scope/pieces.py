@@ -19,12 +19,13 @@ _VERB = "is|are|was|were|does|do|did|has|have|had|can|could|will|would|should"
 # "the firm that has offices in Rome and is owned by Globex" asks one thing: before a verb a comma is wanted.
 _AND = re.compile(rf",? and (?:also )?(?=(?:{_WH})\b)|, and (?:also )?(?=(?:{_VERB})\b)", re.IGNORECASE)
 _ASKS = re.compile(rf"(?:{_WH}|{_VERB}|what's|who's|where's|when's|how's)\b", re.IGNORECASE)
-_END = re.compile(r"[?]+[\"'”’)]*\s+")
+_END = re.compile(r"(?<![?])[?]++[\"'”’)]*+\s++")
 _BETWEEN = re.compile(r"^(?:and|also|but|plus|or|then|so|oh)\b[\s,:]*", re.IGNORECASE)
 _EXAMPLES = re.compile(r"(?:^|\s)(?:A|Answer)\s*:")
 """Questions with their answers, of which the last alone is asked."""
 _REFERRING = re.compile(
-    r"\b(?:it|its|he|his|him|she|her|they|their|them|(?<!is )(?<!are )(?<!was )(?<!were )there)\b", re.IGNORECASE
+    r"\b(?:(?<!time is )it|its|he|his|him|she|her|they|their|them|(?<!is )(?<!are )(?<!was )(?<!were )there)\b",
+    re.IGNORECASE,
 )
 _ELLIPTIC = 3
 """Words of a question that says too little to be asked by itself: "And who won?"."""
@@ -54,6 +55,8 @@ def questions(text: str) -> list[str]:
             continue
         piece = _BETWEEN.sub("", piece) if found else piece
         piece = piece[:1].upper() + piece[1:]
+        if not read(piece).words:
+            continue
         own, refers = _named(piece), _REFERRING.search(piece)
         if before and named and (refers or not own and len(piece.split()) <= _ELLIPTIC):
             found.append(f"This is about {named}. {piece}")
@@ -130,7 +133,7 @@ def parts(text: str) -> list[str]:
             low = high
     if len(pieces) > 64:
         pieces = pieces[:16] + pieces[-48:]
-    return list(dict.fromkeys(pieces)) or [text]
+    return list(dict.fromkeys(pieces)) or [text[:_LONG_TEXT]]
 
 
 __all__ = ["LONG_QUERY", "parts", "questions"]

@@ -270,7 +270,7 @@ def _read_gathered(file: Path, count: int) -> list[_Gathered]:
 def _digest(corpora: Sequence[Corpus], encoder: Encoder, weights: Weights) -> str:
     """Of all that the evidence depends on: texts, encoder, word weights and the code that gathers it."""
     digest = hashlib.sha256(encoder.fingerprint.encode())
-    for name in ("features", "pieces", "thesaurus", "pair", "recall"):
+    for name in ("features", "pieces", "thesaurus", "compared", "pair", "recall"):
         digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
     digest.update(json.dumps(weights.word_weights).encode() + weights.word_vectors.tobytes())
     for corpus in corpora:

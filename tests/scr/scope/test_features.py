@@ -1,5 +1,7 @@
 """Claims about the evidence that speaks for and against an edit."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -359,3 +361,33 @@ def test_a_slip_in_a_word_of_the_relation_is_read_as_that_word() -> None:
 )
 def test_other_times_without_a_year_are_heard(text: str) -> None:
     assert of(rows(text, FRANCE)[0], "other_time") >= 1.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "stated"), [("funder", "founder"), ("lender", "leader"), ("waiter", "writer"), ("baker", "banker")]
+)
+def test_another_word_is_no_slip(asked: str, stated: str) -> None:
+    edit = Edit(
+        statement=f"The {stated} of Vale is Ada.", prompt=f"The {stated} of Vale is", subject="Vale", target_new="Ada"
+    )
+    assert asked in pair_up(f"Who is the {asked} of Vale?", edit, WEIGH).query.words
+
+
+@pytest.mark.parametrize("initial", ["L.", "V.", "X."])
+def test_an_initial_is_no_roman_numeral(initial: str) -> None:
+    first = {"L": "Lionel", "V": "Vera", "X": "Xavi"}[initial[0]]
+    assert find_subject(read(f"Where was {initial} Messi born?"), read(f"{first} Messi").words, WEIGH).coverage == 1.0
+    edit = Edit(statement=f"{first} Messi is great.", prompt=f"{first} Messi is", subject=f"{first} Messi")
+    assert of(rows(f"Who is {initial} Messi?", edit)[0], "name_numbers_differ") == 0.0
+
+
+def test_odd_texts_are_read_in_time_that_grows_with_their_length() -> None:
+    started = time.process_time()
+    for text in ("!" * 400_000, "." * 400_000, "a. " * 50_000, "captial " * 40_000):
+        assert pair_up(text, FRANCE, WordWeights({"great": 5.0})) is not None
+    assert time.process_time() - started < 20  # a second or two; quadratic, it was minutes
+
+
+def test_a_mark_that_stands_on_no_letter_is_no_word() -> None:
+    edit = Edit(statement="ﾞ Tokyo is great.", prompt="ﾞ Tokyo is", subject="ﾞ Tokyo", target_new="great")
+    assert rows("a ﾞ b", edit).shape == (1, len(NAMES))

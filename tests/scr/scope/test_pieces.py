@@ -1,6 +1,7 @@
 """Claims about the pieces of a text that are judged one by one."""
 
 import importlib.util
+import time
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,13 @@ def test_a_long_text_is_judged_sentence_by_sentence() -> None:
     assert all(len(p.split()) <= 48 for p in pieces)
 
 
+@pytest.mark.parametrize("text", ["?" * 60_000, "! " * 5_000_000, "? a" * 20_000])
+def test_odd_texts_are_cut_in_time_that_grows_with_their_length(text: str) -> None:
+    started = time.process_time()
+    assert len(parts(text)) <= 64
+    assert time.process_time() - started < 20  # a second or two; quadratic, it was minutes
+
+
 def test_the_parts_of_ten_megabytes_are_few() -> None:
     assert len(parts("It goes on and on and on. " * 400_000)) <= 64
 
@@ -55,6 +63,8 @@ def test_no_text_is_too_strange_to_be_cut(text: str) -> None:
             "Which firm has a shop in Rome and is owned by Acme?",
             ["Which firm has a shop in Rome and is owned by Acme?"],
         ),
+        ("Who runs Acme? And?", ["Who runs Acme? And?"]),
+        ("Who runs Acme? What time is it?", ["Who runs Acme?", "What time is it?"]),
         ("What is the twin city of Bern? It is", ["What is the twin city of Bern? It is"]),
         ("Q: Where is Bern? A: There. Q: Where is Oslo? A:", ["Q: Where is Bern? A: There. Q: Where is Oslo? A:"]),
     ],
