@@ -35,7 +35,7 @@ AT_LEAST = {
         "negation": (0.85, 1.0),
         "entity_swap": (0.9, 0.95),
         "number": (0.95, 0.95),
-        "typos_and_chat": (0.8, 0.9),
+        "typos_and_chat": (0.75, 0.95),
         "two_questions": (1.0, 0.95),
     },
     "pairs_held_out": {
