@@ -8,6 +8,7 @@ Rules of the judgement: arXiv:2502.11177.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -32,20 +33,25 @@ Answer to judge: {answer}
 
 Reply with one word, CORRECT or INCORRECT."""
 
+_NO = r"(?P<no>\bin\s*|\bnot\s+|n['\u2019]t\s+)?"
+_BEGINS = re.compile(rf"{_NO}correct(?=[.!:,;\n]|$)", re.IGNORECASE)
+_ENDS = re.compile(rf"{_NO}correct$", re.IGNORECASE)
+
 Key = tuple[str, tuple[str, ...], str]
 """Question, accepted answers, answer."""
 
 
 def verdict_of(reply: str) -> bool | None:
-    """The last verdict in a judge's reply; None where there is none.
+    """The verdict with which a judge's reply begins or ends; None where it does neither.
 
-    >>> verdict_of("INCORRECT"), verdict_of("The answer is correct."), verdict_of("Not correct, so: INCORRECT.")
+    >>> verdict_of("INCORRECT"), verdict_of("The answer is correct."), verdict_of("It is not correct.")
     (False, True, False)
-    >>> verdict_of("I cannot tell.") is None
+    >>> verdict_of("Is this correct? I cannot tell.") is None
     True
     """
-    found = re.findall(r"\b(in)?correct\b", reply, flags=re.IGNORECASE)
-    return None if not found else found[-1] == ""
+    said = reply.strip().strip("\"'*.!` ")
+    m = _BEGINS.match(said) or _ENDS.search(said)
+    return None if m is None else m["no"] is None
 
 
 def key_of(row: Mapping[str, Any]) -> Key:
@@ -122,21 +128,22 @@ def remote(address: str, model: str, *, seconds: float = 60.0) -> Callable[[str]
         )
     where = address.rstrip("/") + "/chat/completions"
     headers = {"Content-Type": "application/json"}
-    if key := os.environ.get("OPENAI_API_KEY"):
-        headers["Authorization"] = f"Bearer {key}"
+    key = os.environ.get("OPENAI_API_KEY")
 
     def ask(text: str) -> str:
         messages = [{"role": "user", "content": text}]
         body = {"model": model, "messages": messages, "temperature": 0, "max_tokens": 16}
-        request = urllib.request.Request(where, json.dumps(body).encode(), headers)
         try:
+            request = urllib.request.Request(where, json.dumps(body).encode(), headers)
+            if key:
+                request.add_unredirected_header("Authorization", f"Bearer {key}")  # for this address and no other
             with urllib.request.urlopen(request, timeout=seconds) as reply:
                 return str(json.load(reply)["choices"][0]["message"]["content"] or "")
         except urllib.error.HTTPError as error:
             raise ConfigError(
                 f"{where} refuses: {error.code} {error.reason}; check --model, and OPENAI_API_KEY"
             ) from error
-        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        except (OSError, http.client.HTTPException, ValueError, KeyError, IndexError, TypeError) as error:
             raise ConfigError(f"no judge at {where} ({error}); start one there, and run the same command") from error
 
     return ask

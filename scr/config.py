@@ -35,7 +35,7 @@ class Settings:
     "Note in the log which edits each question used, the question hashed."
 
     def __post_init__(self) -> None:
-        if self.scope not in SCOPES and not Path(self.scope).expanduser().is_dir():
+        if self.scope not in SCOPES and not (self.scope and Path(self.scope).is_dir()):
             raise ConfigError(
                 f"unknown scope decider {self.scope!r}; choose one of {', '.join(SCOPES)}, or give a folder that "
                 "scr train scope wrote"

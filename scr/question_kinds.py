@@ -52,7 +52,11 @@ _EMPTY = frozenset("name names full title identity type kind".split())
 """Before "of" they leave it to what follows."""
 _NAME = "xnamex"
 """Stands for the name in a text."""
-_LEADING = re.compile(r"^\s*(?:when|where|if|as)\b[^,?]*,\s+(?=\w)", re.IGNORECASE)
+_LEADING = re.compile(
+    r"^\s*(?:when|where|if|as)\s+(?!(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|in|on|at)\b)"
+    r"[^,?]*,\s+(?=\w)",
+    re.IGNORECASE,
+)
 """A clause before the question: "when it comes to Ada, the country is"."""
 _ENDS = (
     {_NAME}

@@ -48,11 +48,10 @@ def load_scope(
         if model is None:
             raise ConfigError("the decider llm asks a language model, and none was given")
         return FailClosed(LLMScope(model) if threshold is None else LLMScope(model, threshold=threshold))
-    if Path(name).expanduser().is_dir():
+    if name and Path(name).is_dir():
         from scr.scope.serac import SeracScope
 
-        folder = Path(name).expanduser()
-        found = SeracScope.from_pretrained(folder)
+        found = SeracScope.from_pretrained(Path(name))
         found.threshold = found.threshold if threshold is None else threshold
         return FailClosed(found)
     raise ConfigError(

@@ -27,6 +27,10 @@ from memory_store.errors import ConfigError
         ("It says Paris, which is not correct. INCORRECT", False),
         ("**correct**", True),
         ("Hardly incorrect: CORRECT", True),
+        ("The answer is not correct.", False),
+        ("It isn't correct", False),
+        ("IN CORRECT", False),
+        ("Is this correct? I cannot tell.", None),
         ("", None),
         ("uncorrected", None),
     ],
@@ -43,11 +47,21 @@ class Judge(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.asked.append({**body, "path": self.path, "key": self.headers["Authorization"]})
+        if body["model"] == "moved":
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{self.server.server_port}/elsewhere")
+            self.end_headers()
+            return
         said = next(line for line in body["messages"][-1]["content"].splitlines() if line.startswith("Answer to judge"))
         content = "CORRECT" if "Lyon" in said else "INCORRECT"
         self.send_response(200 if body["model"] == "wise" else 404)
         self.end_headers()
         self.wfile.write(json.dumps({"choices": [{"message": {"role": "assistant", "content": content}}]}).encode())
+
+    def do_GET(self) -> None:
+        self.asked.append({"path": self.path, "key": self.headers["Authorization"]})
+        self.send_response(404)
+        self.end_headers()
 
     def log_message(self, *args: object) -> None:
         pass
@@ -134,3 +148,15 @@ def test_a_judge_that_is_not_there_or_another_one_is_told_of(folder: Path, addre
     assert judge(folder, lambda text: "who knows", name="wise") == {"judged": 3, "unclear": 2}
     with pytest.raises(ConfigError, match="is of the judge 'wise'"):
         judge(folder, lambda text: "CORRECT", name="other")
+
+
+def test_the_key_follows_no_redirection(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    with pytest.raises(ConfigError):
+        remote(address, "moved")("Is it?")
+    assert [asked["key"] for asked in Judge.asked] == ["Bearer secret", None]
+
+
+def test_an_address_that_is_none_is_told_of() -> None:
+    with pytest.raises(ConfigError, match="no judge at"):
+        remote("http://local host:80", "wise")("Is it?")

@@ -48,3 +48,15 @@ def test_kinds_of_any_text_differ_both_ways_and_none_from_itself(question: str, 
         assert differ(kind, other) == differ(other, kind)
         assert not (lies_in(kind, other) and lies_in(other, kind))
     assert not differ(kind, kind)
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("When was Dr. Vos, the director of Acme, hired?", "time"),
+        ("Where was Ada Brandt, the singer, born?", "somewhere"),
+        ("When it comes to Ada, the country is", "country"),
+    ],
+)
+def test_a_question_word_is_no_clause_before_the_question(question: str, kind: str) -> None:
+    assert kind_asked(question) == kind
