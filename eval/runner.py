@@ -18,6 +18,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib import metadata
@@ -36,7 +37,7 @@ from memory_store.edit import Edit
 from memory_store.errors import ConfigError, ScrError
 
 SCHEMA = "scr.eval.run/1"
-MANIFEST, METHODS_FOLDER, BASE_FILE = "run.json", "methods", "base.jsonl"
+MANIFEST, METHODS_FOLDER, BASE_FILE, LOCK = "run.json", "methods", "base.jsonl", "run.lock"
 Protocol = Literal["single", "sequential", "sequential-batch"]
 _CHUNK, _AT_RISK = 256, 30.0
 """Questions between two writings of answers, at first; more while they take fewer seconds than a kill may cost."""
@@ -296,6 +297,20 @@ def batches(start: int, end: int, config: RunConfig) -> Iterator[tuple[int, int]
 # --- files -----------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def _only_run_in(out: Path) -> Iterator[None]:
+    """Hold a run's folder: nothing in it is set aside under the hands of another run.
+
+    Raises:
+        ConfigError: another one runs there.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / LOCK
+    with path.open("a", encoding="utf-8") as file:
+        _lock(file, path)
+        yield
+
+
 class Journal:
     """JSON Lines that are only ever added to. A last line that was cut off by a kill is dropped on opening."""
 
@@ -424,31 +439,42 @@ def run(
     heavy = [spec.label for spec in specs if spec.entry.family == "parametric"]
     if config.ballast and heavy:
         raise ConfigError(f"ballast is for methods with a memory; leave out {', '.join(heavy)}")
-    plan = Plan(dataset, config)
-    pristine = bench.digest()
-    _keep_manifest(out, dataset, specs, bench, config, pristine, command, model, workers)
-    for label in again:
-        _set_aside(out / METHODS_FOLDER / file_of(label))
-    total = len(specs) * sum(len(stop.questions) for stop in plan.stops)
-    answered = 0
+    with _only_run_in(out):
+        plan = Plan(dataset, config)
+        pristine = bench.digest()
+        _keep_manifest(out, dataset, specs, bench, config, pristine, command, model, workers)
+        for label in again:
+            _set_aside(out / METHODS_FOLDER / file_of(label))
+        total = len(specs) * sum(len(stop.questions) for stop in plan.stops)
+        answered = 0
 
-    def tell(label: str, more: int) -> None:
-        nonlocal answered
-        answered += more
-        if progress is not None:
-            progress(label, answered, total)
+        def tell(label: str, more: int) -> None:
+            nonlocal answered
+            answered += more
+            if progress is not None:
+                progress(label, answered, total)
 
-    with Journal(out / BASE_FILE) as kept:
-        base = BaseAnswers(kept.rows, bench, kept)
-        base.ensure(plan.prompts)
-        if workers == 1 or load is None:
-            for spec in specs:
-                run_method(plan, spec, bench, base, out, pristine, tell)
-    if workers > 1 and load is not None:
-        # Prepared once, here: second moments for the cache that the workers read, templates to be given to them.
-        templates = [prepare(spec, bench) for spec in specs]
-        found = next((some for some in templates if some is not None), None)
-        share(dataset, specs, config, out, pristine, tell, workers=min(workers, len(specs)), load=load, templates=found)
+        with Journal(out / BASE_FILE) as kept:
+            base = BaseAnswers(kept.rows, bench, kept)
+            base.ensure(plan.prompts)
+            if workers == 1 or load is None:
+                for spec in specs:
+                    run_method(plan, spec, bench, base, out, pristine, tell)
+        if workers > 1 and load is not None:
+            # Prepared once, here: second moments for the cache that the workers read, templates to be given to them.
+            templates = [prepare(spec, bench) for spec in specs]
+            found = next((some for some in templates if some is not None), None)
+            share(
+                dataset,
+                specs,
+                config,
+                out,
+                pristine,
+                tell,
+                workers=min(workers, len(specs)),
+                load=load,
+                templates=found,
+            )
 
 
 def run_method(

@@ -5,6 +5,7 @@ Commands for ``eval.cli``'s group; torch is loaded when one of them runs.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,7 +193,7 @@ def sweep(
         batch=batch_size or edits,
         probed=probed,
         fixed=fixed,
-        slow_edits=max(edits, *map(int, numbers)),
+        slow_edits=max(edits, *map(int, numbers)) if alone else edits,
         written=written,
         max_new_tokens=max_new_tokens,
     )
@@ -248,9 +249,12 @@ def judge(session: Session, folder: Path, address: str, name: str, methods: str 
 
 def _floats(text: str) -> list[float]:
     try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise ConfigError(f"--values takes numbers with commas between them, such as 1,10,100; got {text!r}") from error
+        found = [float(part) for part in text.split(",")]
+        if all(map(math.isfinite, found)):
+            return found
+    except ValueError:
+        pass
+    raise ConfigError(f"--values takes numbers with commas between them, such as 1,10,100; got {text!r}")
 
 
 def as_text(found: list[Attribution], settings: list[Setting]) -> str:

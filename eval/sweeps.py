@@ -56,12 +56,21 @@ def setting_of(method: str, model: Any, over: str, value: float) -> dict[str, An
     config, _ = configured(method, model, {})
     known = {field.name for field in fields(config)}
     if over == "layer" and "layers" in known:
-        return {"layers": [int(value)]}
+        return {"layers": [_whole(over, value)]}
     name = next((n for n in _LAMBDAS if n in known), None) if over == "lambda" else over
     if name not in known:
         numbers = sorted(n for n in known if isinstance(getattr(config, n), int | float))
         raise ConfigError(f"{method} has no {over} to sweep; {BATCH} always can be, and here {', '.join(numbers)}")
-    return {name: int(value) if isinstance(getattr(config, name), int) else value}
+    now = getattr(config, name)
+    if isinstance(now, bool):
+        raise ConfigError(f"{name} is true or false, no number to sweep; put it into the settings file of {method}")
+    return {name: _whole(name, value) if isinstance(now, int) else value}
+
+
+def _whole(name: str, value: float) -> int:
+    if value != int(value):
+        raise ConfigError(f"{name} takes whole numbers, got {value:g}; leave it out of --values")
+    return int(value)
 
 
 def sweep(

@@ -107,3 +107,9 @@ def test_the_command_writes_json_and_a_page(tmp_path: Path) -> None:
     assert page.count("<svg") == 1 and page.count("<table") == 2
     wrong = CliRunner().invoke(eval_group, [*words[:6], "1,x", "--out", str(out)])
     assert wrong.exit_code != 0 and "numbers with commas between them" in str(wrong.exception)
+
+
+@pytest.mark.parametrize(("over", "value"), [("layer", 2.7), ("v_num_grad_steps", 0.5)])
+def test_a_whole_number_is_not_cut_from_another(bench: Bench, over: str, value: float) -> None:
+    with pytest.raises(ConfigError, match="whole numbers"):
+        setting_of("memit", bench.model, over, value)
