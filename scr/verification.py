@@ -74,11 +74,10 @@ def verify(
 
 
 def remember(store: EditStore, verified: Sequence[Verified], fingerprint: str, *, actor: str | None = None) -> None:
-    """Append to the log what differs from what is remembered of the model."""
+    """Append to the log what differs from what was remembered last, of this model or another."""
     for one in verified:
         payload = {"model": fingerprint, "known": one.known, "obeyed": one.obeyed}
-        known = next((said for said in _said(store, one.edit) if said["model"] == fingerprint), None)
-        if payload != known:
+        if payload != next(_said(store, one.edit), None):
             store.record(EVENT, payload, edit_id=one.edit.edit_id, namespace=one.edit.namespace, actor=actor)
 
 

@@ -13,7 +13,7 @@ from scr.edited_model import EditedModel
 from scr.language_model import fingerprint_of
 from scr.protocols import Decision, Judged
 from scr.routing import POLICIES, Router
-from scr.verification import EVENT, remembered, states
+from scr.verification import EVENT, Verified, of_another, remember, remembered, states
 
 IN, OUT = "What is the capital of France?", "What is the capital of Spain?"
 
@@ -161,6 +161,15 @@ def test_what_was_verified_is_remembered_for_this_model_only(edited: Any, france
     assert remembered(m.store, france, fingerprint) is False
     assert remembered(m.store, france, "another") is None and remembered(m.store, hamlet, fingerprint) is None
     assert len(m.verify()) == 2 and remembered(m.store, hamlet, fingerprint) is False
+
+
+def test_the_model_before_is_the_one_asked_before(edited: Any, france: Edit) -> None:
+    m = edited("gpt2")
+    m.edit(france)
+    for model, obeyed in (("a", True), ("b", False), ("a", True), ("a", True)):
+        remember(m.store, [Verified(france, False, obeyed, "", "")], model)
+    assert of_another(m.store, france, "c") == {"known": False, "obeyed": True}
+    assert len(list(m.store.log(kind=EVENT))) == 3  # what did not change since is not said again
 
 
 def test_what_is_remembered_decides_over_what_would_be_asked(edited: Any, france: Edit) -> None:
