@@ -101,7 +101,7 @@ def test_a_recheck_says_what_another_model_did_and_an_unchanged_one_adds_nothing
     assert again["known"][0]["before"] == {"known": False, "obeyed": False}
     assert "(the model before did not)" in tiny("recheck", "-m", pocket).stdout
     with EditStore.open(tmp_path / "facts.scr") as store:
-        assert len(list(store.log(kind=EVENT))) == 4  # two facts, two models
+        assert len(list(store.log(kind=EVENT))) == 6  # two facts, three times another model than before
     empty = tiny("recheck", "-n", "nobody")
     assert empty.exit_code == 0 and empty.stderr.count("holds no facts") == 1
 
