@@ -12,7 +12,8 @@ line or of the sentence, and compared whole after normalisation.
 - *locality*: the neighbour's prompt is answered as by the model alone, to the letter. With a thousand edits in one
   memory some neighbours ask what an edit of it says: its subject in its relation, in the words of any of CounterFact's
   templates, or a twin city from the other end. There the edit is the right answer. *ungoverned* leaves those out, and
-  counts them.
+  counts them. With ``--consistent`` none is among them: an edit whose neighbour another one answers gives way to the
+  next row, and such rows are counted.
 - *neighbours fired*: the share of the ungoverned on which an edit fired, wrongly: all that can go wrong with locality.
 - *auto right*: the share of the edits on which the route that ``auto`` took answers at least as many of the questions
   that fired it (its own prompt and the paraphrases) as the other one.
@@ -59,6 +60,8 @@ PRIORS = {
     "context, candidates": Prior(share=1.0, candidates=True),
 }
 
+_LOOKED_AT = 2
+"""Rows, for each edit wanted, among which consistent ones are looked for."""
 Case = tuple[Edit, tuple[str, ...], str]
 """An edit, its paraphrases, its neighbour's prompt."""
 
@@ -94,20 +97,47 @@ def cases_of(data: Path, which: str, count: int) -> list[Case]:
     raise ConfigError(f"the set {which} has {len(cases)} edits, wanted {count}; give a smaller --edits")
 
 
-def governed(data: Path, edits: Sequence[Edit]) -> frozenset[str]:
-    """Every question, folded, that asks what one of the edits says, in any template of its relation."""
-    about = {row["case_id"]: row for row in rows_of(data / "counterfact_relations.jsonl")}
-    templates: dict[str, set[str]] = {}
-    for row in about.values():
-        if row["relation_id"]:
-            templates.setdefault(row["relation_id"], set()).add(row["prompt_template"])
-    found = set()
-    for edit in edits:
-        relation = about[int(edit.edit_id)]["relation_id"]
-        for template in templates.get(relation or "", ()):
-            for name in (edit.subject, edit.target_new) if relation in SYMMETRIC else (edit.subject,):
-                found.add(fold(template.replace("{}", name)))
-    return frozenset(found)
+class Governed:
+    """Which questions, folded, ask what an edit says, in any template of its relation?"""
+
+    def __init__(self, data: Path) -> None:
+        self._relation: dict[int, str] = {}
+        self._templates: dict[str, set[str]] = {}
+        for row in rows_of(data / "counterfact_relations.jsonl"):
+            self._relation[row["case_id"]] = row["relation_id"] or ""
+            if row["relation_id"]:
+                self._templates.setdefault(row["relation_id"], set()).add(row["prompt_template"])
+
+    def __call__(self, edits: Sequence[Edit]) -> frozenset[str]:
+        found = set()
+        for edit in edits:
+            relation = self._relation[int(edit.edit_id)]
+            for template in self._templates.get(relation, ()):
+                for name in (edit.subject, edit.target_new) if relation in SYMMETRIC else (edit.subject,):
+                    found.add(fold(template.replace("{}", name)))
+        return frozenset(found)
+
+
+def consistent(data: Path, cases: Sequence[Case], count: int) -> tuple[list[Case], int]:
+    """The first ``count`` cases of which no edit answers another's neighbour, and how many were left out on the way.
+
+    Raises:
+        ConfigError: there are fewer.
+    """
+    says = Governed(data)
+    kept: list[Case] = []
+    said: set[str] = set()
+    asked: set[str] = set()
+    for number, case in enumerate(cases):
+        own, neighbour = says([case[0]]), fold(case[2])
+        if neighbour in said or neighbour in own or asked & own:
+            continue
+        kept.append(case)
+        said |= own
+        asked.add(neighbour)
+        if len(kept) == count:
+            return kept, number + 1 - count
+    raise ConfigError(f"{len(kept)} of {len(cases)} edits answer no other's neighbour, wanted {count}")
 
 
 def held_out(data: Path, cases: Sequence[Case], count: int) -> list[str]:
@@ -117,7 +147,7 @@ def held_out(data: Path, cases: Sequence[Case], count: int) -> list[str]:
         ConfigError: there are fewer.
     """
     stored = {edit.edit_id for edit, _, _ in cases}
-    never = governed(data, [edit for edit, _, _ in cases]) | {fold(neighbour) for _, _, neighbour in cases}
+    never = Governed(data)([edit for edit, _, _ in cases]) | {fold(neighbour) for _, _, neighbour in cases}
     rows = [row for row in rows_of(data / "counterfact_edit_10000.jsonl") if str(row["case_id"]) not in stored]
     found = dict.fromkeys(row["locality_prompt"] for row in rows if fold(row["locality_prompt"]) not in never)
     if len(found) < count:
@@ -284,6 +314,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--counterfactual", help="folder from scr train counterfactual; without it, the shipped model")
     parser.add_argument("--false-fire", type=float, metavar="SHARE", help="set the memory's threshold for this budget")
     parser.add_argument("--calibrate-on", type=int, default=3000, metavar="N", help="questions (default: %(default)s)")
+    parser.add_argument("--consistent", action="store_true", help="edits of which none answers another's neighbour")
     parser.add_argument("--priors", action="store_true", help="also with the prior held down (scr.prior)")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
@@ -293,7 +324,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     encoder = load_encoder(offline=True)
     model, tokenizer = load_model(None if name == "pocket" else name, offline=True)
     scope = SeracScope.from_pretrained(given.scope) if given.scope else load_scope("pair", encoder=encoder)
-    cases = cases_of(given.data, given.which, given.edits)
+    left_out = 0
+    if given.consistent:
+        cases, left_out = consistent(
+            given.data, cases_of(given.data, given.which, _LOOKED_AT * given.edits), given.edits
+        )
+    else:
+        cases = cases_of(given.data, given.which, given.edits)
     found = measure(
         cases,
         model,
@@ -301,12 +338,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         encoder,
         scope,
         HFCounterfactual.from_pretrained(given.counterfactual, offline=True),
-        governed=governed(given.data, [edit for edit, _, _ in cases]),
+        governed=Governed(given.data)([edit for edit, _, _ in cases]),
         budget=given.false_fire,
         calibrated_on=held_out(given.data, cases, given.calibrate_on) if given.false_fire is not None else (),
         priors=given.priors,
     )
-    result = {"schema": "scr.second_route/2", "set": given.which, "scope": given.scope or "pair", **found}
+    about = {"schema": "scr.second_route/2", "set": given.which, "scope": given.scope or "pair", "left_out": left_out}
+    result = {**about, **found}
     if given.json:
         print(json.dumps(result, indent=1))
         return
