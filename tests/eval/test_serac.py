@@ -9,7 +9,7 @@ import pytest
 
 from eval.atlas import load_atlas
 from eval.benchmarks.main_job import says
-from eval.benchmarks.second_route import cases_of, governed, held_out, measure
+from eval.benchmarks.second_route import Governed, cases_of, held_out, measure
 from eval.datasets.serac import measured_subjects, rows, scope_dev
 from eval.methods import Bench, make_editor, read_spec
 from eval.serac import Serac, SeracSettings
@@ -119,7 +119,7 @@ def test_of_the_scope_benchmark_no_subject_is_learnt_and_measured() -> None:
 def test_a_neighbour_that_asks_what_an_edit_says_is_told_from_the_others() -> None:
     data = SHARED / "data"
     cases = cases_of(data, "golden", 1000)
-    asks = governed(data, [edit for edit, _, _ in cases])
+    asks = Governed(data)([edit for edit, _, _ in cases])
     assert fold("What sport does Hank Aaron play? They play") in asks  # edited: he plays basketball
     assert fold("The twin city of Warsaw is") in asks  # edited from the other end
     assert fold("Nissan Primera P12 is produced by") not in asks
