@@ -425,23 +425,23 @@ def _nearly(a: str, b: str) -> bool:
         same += 1
     if same >= 4 and same >= max(len(a), len(b)) - 2:
         return True
-    return _one_slip(a, b)
-
-
-def _one_slip(a: str, b: str) -> bool:
-    """A letter changed, missing, added, or two swapped, in words of five letters and more."""
-    if min(len(a), len(b)) < _SLIP_FROM or abs(len(a) - len(b)) > 1 or a == b:
+    if min(len(a), len(b)) < _SLIP_FROM or abs(len(a) - len(b)) > 1:
         return False
     if len(a) == len(b):
-        differ = [i for i in range(len(a)) if a[i] != b[i]]
-        return len(differ) == 1 or (
-            len(differ) == 2
-            and differ[1] == differ[0] + 1
-            and a[differ[0]] == b[differ[1]]
-            and a[differ[1]] == b[differ[0]]
-        )
+        return sum(x != y for x, y in zip(a, b, strict=True)) == 1 or _swapped(a, b)
     short, long = sorted((a, b), key=len)
     return any(long[:i] + long[i + 1 :] == short for i in range(len(long)))
+
+
+def _swapped(a: str, b: str) -> bool:
+    """Two words of one length that differ in two neighbouring letters, which change places."""
+    differ = [i for i in range(len(a)) if a[i] != b[i]]
+    return (
+        len(differ) == 2
+        and differ[1] == differ[0] + 1
+        and a[differ[0]] == b[differ[1]]
+        and a[differ[1]] == b[differ[0]]
+    )
 
 
 def _touching_capitals(query: Words, start: int, end: int, stated: Collection[str] = frozenset()) -> tuple[int, int]:
@@ -775,8 +775,7 @@ def _slipped(word: str, meant: str) -> bool:
     """Two neighbours swapped, or a letter doubled or a double one single; a letter changed makes other words ("lender",
     "leader") too often."""
     if len(word) == len(meant):
-        differ = [i for i in range(len(word)) if word[i] != meant[i]]
-        return len(differ) == 2 and differ[1] == differ[0] + 1 and _one_slip(word, meant)
+        return _swapped(word, meant)
     short, long = sorted((word, meant), key=len)
     return len(long) - len(short) == 1 and any(
         long[i] == long[i + 1] and long[:i] + long[i + 1 :] == short for i in range(len(long) - 1)
