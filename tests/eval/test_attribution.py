@@ -1,11 +1,9 @@
 """Claims about attribution: each module is switched by itself, by hand-made answers and by the built-in model."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import torch
 from click.testing import CliRunner
 
 from eval.atlas import load_atlas
@@ -19,12 +17,7 @@ from memory_store.errors import ConfigError
 LEARNED = Spec("ft-m", '{"lr": 0.005, "num_steps": 50}', "here")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

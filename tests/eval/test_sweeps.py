@@ -2,12 +2,10 @@
 
 import json
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from click.testing import CliRunner
 
 from eval.atlas import load_atlas
@@ -21,12 +19,7 @@ SMALL = RunConfig(points=(2,), batch=2, probed=2, fixed=2, per_kind=1, max_new_t
 QUICK = Spec("ft-m", '{"num_steps": 3}', "quick")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
